@@ -1,0 +1,80 @@
+/**
+ * The one table of C functions that denovisor calls, each beside its prototype.
+ *
+ * Only this folder opens libraries or makes pointers. Every isolate (the main one and each Worker) that
+ * imports this module gets its own handle; the functions and the process behind them are shared.
+ *
+ * Parameter types are chosen for Deno's fast call path: `i32`, `u32`, `pointer` and `buffer`. A 64-bit
+ * integer (`usize`, `i64`) costs more and is used only where a value may exceed 32 bits. `ioctl`'s request
+ * is an `unsigned long` in C, but the kernel takes an `unsigned int` (fs/ioctl.c), so `u32` is exact.
+ * @module
+ */
+
+/** The handle on glibc. It is opened when this module is first imported. */
+const library = Deno.dlopen("libc.so.6", {
+  // int *__errno_location(void);
+  __errno_location: { parameters: [], result: "pointer" },
+  // const char *strerrorname_np(int errnum);  (glibc 2.32)
+  strerrorname_np: { parameters: ["i32"], result: "pointer" },
+  // char *strerror(int errnum);
+  strerror: { parameters: ["i32"], result: "pointer" },
+
+  // int open(const char *pathname, int flags, mode_t mode);
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  // int close(int fd);
+  close: { parameters: ["i32"], result: "i32" },
+  // ssize_t read(int fd, void *buf, size_t count);
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // ssize_t write(int fd, const void *buf, size_t count);
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // int fcntl(int fd, int cmd, int arg);
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // int dup(int oldfd);
+  dup: { parameters: ["i32"], result: "i32" },
+  // int poll(struct pollfd *fds, nfds_t nfds, int timeout);
+  poll: { parameters: ["buffer", "u32", "i32"], result: "i32" },
+  // int eventfd(unsigned int initval, int flags);
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  // int memfd_create(const char *name, unsigned int flags);
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+  // int ftruncate(int fd, off_t length);
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+
+  // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
+  mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "i64" },
+  // int madvise(void *addr, size_t length, int advice);
+  madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" },
+
+  // int ioctl(int fd, unsigned long request, void *argp);
+  ioctl_pointer: { name: "ioctl", parameters: ["i32", "u32", "pointer"], result: "i32" },
+  // int ioctl(int fd, unsigned long request, void *argp);
+  ioctl_buffer: { name: "ioctl", parameters: ["i32", "u32", "buffer"], result: "i32" },
+  // int ioctl(int fd, unsigned long request, unsigned long arg);
+  ioctl_value: { name: "ioctl", parameters: ["i32", "u32", "usize"], result: "i32" },
+
+  // pid_t getpid(void);
+  getpid: { parameters: [], result: "i32" },
+  // pid_t gettid(void);  (glibc 2.30)
+  gettid: { parameters: [], result: "i32" },
+  // int tgkill(pid_t tgid, pid_t tid, int sig);  (glibc 2.30)
+  tgkill: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // int sigaction(int signum, const struct sigaction *act, struct sigaction *oldact);
+  sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // void *dlsym(void *handle, const char *symbol);
+  dlsym: { parameters: ["pointer", "buffer"], result: "pointer" },
+  // long sysconf(int name);
+  sysconf: { parameters: ["i32"], result: "i64" },
+  // long syscall(SYS_io_uring_setup, u32 entries, struct io_uring_params *p);
+  syscall_u32_buffer: { name: "syscall", parameters: ["i64", "u32", "buffer"], result: "i64" },
+});
+
+/** The C functions, by their C names (an `ioctl_*` or `syscall_*` name tells how the last argument travels). */
+export const libc = library.symbols;
+
+const encoder = new TextEncoder();
+
+/** `text` as a NUL-terminated C string. Text with a NUL inside is refused, as C would cut it off there. */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  if (text.includes("\0")) throw new TypeError(`${JSON.stringify(text)} contains a NUL character`);
+  return encoder.encode(text + "\0");
+}

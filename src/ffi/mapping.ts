@@ -1,0 +1,164 @@
+/**
+ * Memory of a file descriptor inside a SharedArrayBuffer.
+ *
+ * JavaScript can't be given a SharedArrayBuffer over memory that it did not allocate. So a buffer is
+ * allocated a little too large, and the whole pages inside it are replaced by a mapping of the descriptor
+ * (`MAP_FIXED`). The buffer can then be posted to every Worker, and C is given the address inside it.
+ *
+ * Two dangers come with that, and both are closed here:
+ * - A buffer that is collected takes the mapping with it, while KVM still uses the address. Every mapping
+ *   is held by this module until it is released, whatever else forgets it.
+ * - A buffer that is collected while foreign pages are inside it would hand them back to the allocator.
+ *   Releasing puts anonymous memory in their place first; a late reader sees zeros, not a fault.
+ * @module
+ */
+import { check, errno, SysError } from "./errno.ts";
+import { Fd } from "./fd.ts";
+import { cString, libc } from "./libc.ts";
+
+const PROT_READ_WRITE = 1 | 2;
+const MAP_SHARED = 0x01;
+const MAP_PRIVATE = 0x02;
+const MAP_FIXED = 0x10;
+const MAP_ANONYMOUS = 0x20;
+const MAP_NORESERVE = 0x4000;
+const MADV_HUGEPAGE = 14;
+const SC_PAGESIZE = 30;
+
+/** The host's page size in bytes. */
+export const PAGE_SIZE = Number(libc.sysconf(SC_PAGESIZE));
+
+/** The size of a huge page on x86-64, and of aarch64's with 4 KiB pages. */
+export const HUGE_PAGE_SIZE = 2 << 20;
+
+/** The mappings that have not been released, held so that no collection can take them away. */
+const live = new Set<SharedMapping>();
+
+/** How many mappings this isolate holds; a test of leaks compares it before and after. */
+export function liveMappings(): number {
+  return live.size;
+}
+
+/** Where and how to map. */
+export interface SharedMappingOptions {
+  /** The descriptor to map; it may be closed once the mapping exists. */
+  readonly fd: number;
+  /** Bytes to map, a multiple of the page size. */
+  readonly size: number;
+  /** Where in the descriptor's file to begin; 0 when left out. */
+  readonly fileOffset?: number;
+  /** The alignment of the host address, a power of two; the page size when left out. */
+  readonly align?: number;
+  /** What the memory is, for errors. */
+  readonly what: string;
+}
+
+/** Pages of a descriptor, inside a SharedArrayBuffer, until {@link SharedMapping.release}. */
+export class SharedMapping implements Disposable {
+  /** The buffer that holds the pages, which can be posted to Workers. */
+  readonly buffer: SharedArrayBuffer;
+  /** Where the pages begin in {@link buffer}. */
+  readonly byteOffset: number;
+  /** How many bytes are mapped. */
+  readonly byteLength: number;
+  /** The address of the first page in this process. */
+  readonly address: bigint;
+  readonly #what: string;
+
+  /** @throws {SysError} when mmap refuses; @throws {RangeError} when there's no address space for it */
+  constructor(options: SharedMappingOptions) {
+    const { fd, size, fileOffset = 0, align = PAGE_SIZE, what } = options;
+    if (!Number.isSafeInteger(size) || size <= 0 || size % PAGE_SIZE !== 0) {
+      throw new RangeError(`${what}: ${size} bytes is not a positive number of whole pages`);
+    }
+    try {
+      this.buffer = new SharedArrayBuffer(size + align);
+    } catch (cause) {
+      throw new RangeError(`${what}: there is no address space for ${size} bytes`, { cause });
+    }
+    const base = addressOf(this.buffer, 0);
+    const mask = BigInt(align - 1);
+    this.byteOffset = Number(((base + mask) & ~mask) - base);
+    this.byteLength = size;
+    this.address = base + BigInt(this.byteOffset);
+    this.#what = what;
+    mapFixed(this.address, size, MAP_SHARED | MAP_NORESERVE, fd, fileOffset, what);
+    live.add(this);
+  }
+
+  /** A view of the pages. */
+  bytes(): Uint8Array<SharedArrayBuffer> {
+    return new Uint8Array(this.buffer, this.byteOffset, this.byteLength);
+  }
+
+  /** Asks for transparent huge pages; a kernel without them says no, and nothing is lost. */
+  adviseHugePages(): boolean {
+    const at = Deno.UnsafePointer.create(this.address);
+    // SAFETY: the range is this mapping's own; the advice changes no contents.
+    return libc.madvise(at, BigInt(this.byteLength), MADV_HUGEPAGE) === 0;
+  }
+
+  /** Gives the pages back to the host and leaves zeroed memory in their place. A second call does nothing. */
+  release(): void {
+    if (!live.has(this)) return;
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    mapFixed(this.address, this.byteLength, flags, -1, 0, this.#what);
+    live.delete(this);
+  }
+
+  /** The same as {@link release}. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/** The address of a byte in a SharedArrayBuffer, which never moves. */
+function addressOf(buffer: SharedArrayBuffer, offset: number): bigint {
+  // SAFETY: only the address is taken; nothing is read or written through the pointer here.
+  const pointer = Deno.UnsafePointer.of(
+    new Uint8Array(buffer, offset) as unknown as Uint8Array<ArrayBuffer>,
+  );
+  return Deno.UnsafePointer.value(pointer);
+}
+
+/** mmap(2) over whole pages that lie inside a buffer of ours. */
+function mapFixed(
+  address: bigint,
+  size: number,
+  flags: number,
+  fd: number,
+  fileOffset: number,
+  what: string,
+): void {
+  const at = Deno.UnsafePointer.create(address);
+  // SAFETY: address and size lie inside a SharedArrayBuffer that the caller holds (checked by the
+  // constructor's arithmetic: the buffer is `align` bytes larger than the mapping), so MAP_FIXED
+  // replaces only memory that belongs to that buffer.
+  const result = libc.mmap(
+    at,
+    BigInt(size),
+    PROT_READ_WRITE,
+    flags | MAP_FIXED,
+    fd,
+    BigInt(fileOffset),
+  );
+  if (result === -1n) throw new SysError("mmap", errno(), what);
+}
+
+const MFD_CLOEXEC = 1;
+const MFD_HUGETLB = 4;
+const MFD_HUGE_2MB = 21 << 26;
+
+/** memfd_create(2) with `size` bytes of zeros, optionally on reserved 2 MiB huge pages. @throws {SysError} */
+export function createMemFd(name: string, size: number, options: { hugeTlb?: boolean } = {}): Fd {
+  const flags = MFD_CLOEXEC | (options.hugeTlb ? MFD_HUGETLB | MFD_HUGE_2MB : 0);
+  const raw = check(libc.memfd_create(cString(name), flags), "memfd_create", name);
+  const fd = new Fd(raw, name);
+  try {
+    check(libc.ftruncate(raw, BigInt(size)), `ftruncate(${size})`, name);
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+  return fd;
+}

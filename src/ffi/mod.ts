@@ -1,0 +1,10 @@
+/**
+ * The door to C: the only folder that opens libraries or makes pointers.
+ * @module
+ */
+export * from "./errno.ts";
+export * from "./eventfd.ts";
+export * from "./fd.ts";
+export * from "./ioctl.ts";
+export * from "./mapping.ts";
+export * from "./signal.ts";

@@ -82,7 +82,8 @@ export class SharedMapping implements Disposable {
     this.byteLength = size;
     this.address = base + BigInt(this.byteOffset);
     this.#what = what;
-    mapFixed(this.address, size, MAP_SHARED | MAP_NORESERVE, fd, fileOffset, what);
+    // Not MAP_NORESERVE: on hugetlb it would put off a lack of pages from this call to a fault (SIGBUS).
+    mapFixed(this.address, size, MAP_SHARED, fd, fileOffset, what);
     live.add(this);
   }
 

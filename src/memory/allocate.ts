@@ -1,0 +1,124 @@
+/**
+ * RAM from the host: memfds mapped into SharedArrayBuffers, ready to be given to KVM.
+ * @module
+ */
+import {
+  createMemFd,
+  type Fd,
+  HUGE_PAGE_SIZE,
+  PAGE_SIZE,
+  SharedMapping,
+  SysError,
+} from "../ffi/mod.ts";
+import { GuestMemory } from "./guest_memory.ts";
+
+/**
+ * How the host backs guest memory: `"none"` takes ordinary pages, `"transparent"` asks for huge ones where
+ * the kernel finds some, `"2M"` takes reserved ones (vm.nr_hugepages) and fails where there are too few.
+ */
+export type HugePages = "none" | "transparent" | "2M";
+
+/** A piece of RAM as the guest sees it. */
+export interface RamRange {
+  readonly guestAddress: number;
+  /** Bytes, a multiple of the page size. */
+  readonly size: number;
+}
+
+/** One region as KVM_SET_USER_MEMORY_REGION takes it. */
+export interface MemorySlot extends RamRange {
+  /** Where the region is in this process. */
+  readonly hostAddress: bigint;
+}
+
+/** The host can't give the memory that was asked for. */
+export class OutOfMemoryError extends Error {
+  override readonly name = "OutOfMemoryError";
+}
+
+/** RAM that belongs to one guest, until it is disposed of. */
+export class GuestRam implements Disposable {
+  /** Checked access to it. */
+  readonly memory: GuestMemory;
+  /** What KVM is told about it. */
+  readonly slots: readonly MemorySlot[];
+  readonly #mappings: readonly SharedMapping[];
+  readonly #fds: readonly Fd[];
+
+  private constructor(ranges: readonly RamRange[], mappings: SharedMapping[], fds: Fd[]) {
+    this.#mappings = mappings;
+    this.#fds = fds;
+    this.memory = GuestMemory.attach({
+      regions: mappings.map((mapping, i) => ({
+        ...ranges[i],
+        buffer: mapping.buffer,
+        byteOffset: mapping.byteOffset,
+      })),
+    });
+    this.slots = mappings.map((mapping, i) => ({ ...ranges[i], hostAddress: mapping.address }));
+  }
+
+  /**
+   * Takes memory from the host for each range.
+   *
+   * Pages are given when the guest first touches them. What the host could never give is refused here.
+   *
+   * @throws {OutOfMemoryError} more than the host has, or too few reserved huge pages
+   * @throws {RangeError} a range that is not whole pages
+   */
+  static allocate(ranges: readonly RamRange[], hugePages: HugePages = "none"): GuestRam {
+    const total = ranges.reduce((sum, range) => sum + range.size, 0);
+    const { total: host } = Deno.systemMemoryInfo();
+    if (total > host) {
+      throw new OutOfMemoryError(
+        `the guest is to have ${mebibytes(total)} of memory, but this host has ${mebibytes(host)}`,
+      );
+    }
+    using undo = new DisposableStack();
+    const mappings: SharedMapping[] = [];
+    const fds: Fd[] = [];
+    for (const { guestAddress, size } of ranges) {
+      const what = `guest memory at 0x${guestAddress.toString(16)}`;
+      const page = hugePages === "2M" ? HUGE_PAGE_SIZE : PAGE_SIZE;
+      if (guestAddress % page !== 0 || size % page !== 0) {
+        throw new RangeError(`${what}: ${size} bytes are not whole pages of ${page} bytes`);
+      }
+      try {
+        const fd = undo.use(createMemFd("guest-memory", size, { hugeTlb: hugePages === "2M" }));
+        const options = { fd: fd.raw, size, align: HUGE_PAGE_SIZE, what };
+        const mapping = undo.use(new SharedMapping(options));
+        if (hugePages === "transparent") mapping.adviseHugePages();
+        fds.push(fd);
+        mappings.push(mapping);
+      } catch (cause) {
+        throw new OutOfMemoryError(explain(cause, size, hugePages), { cause });
+      }
+    }
+    const ram = new GuestRam(ranges, mappings, fds);
+    undo.move();
+    return ram;
+  }
+
+  /** The memfds behind the regions, in their order, for whoever shares the RAM with another process. */
+  get fds(): readonly Fd[] {
+    return this.#fds;
+  }
+
+  /** Gives everything back to the host. The guest must have stopped. */
+  [Symbol.dispose](): void {
+    for (const mapping of this.#mappings) mapping.release();
+    for (const fd of this.#fds) fd.close();
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.floor(bytes / 2 ** 20)} MiB`;
+}
+
+function explain(cause: unknown, size: number, hugePages: HugePages): string {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const base = `the host can't give ${mebibytes(size)} of guest memory: ${text}`;
+  if (hugePages !== "2M" || !(cause instanceof SysError)) return base;
+  const pages = Math.ceil(size / HUGE_PAGE_SIZE);
+  return `${base}; reserve at least ${pages} huge pages (sysctl vm.nr_hugepages=${pages}) or ask for transparent ones`;
+}

@@ -1,0 +1,130 @@
+/**
+ * What a machine is made of, as its user writes it, and the checks that make it safe to build.
+ *
+ * The schema is the one place that knows the fields, their defaults and their bounds; the command line,
+ * a JSON file and the API all come through {@linkcode parseConfig}.
+ * @module
+ */
+import * as v from "valibot";
+
+/** The most vCPUs that the boot tables and the APIC ids of this machine are made for. */
+export const MAX_CPUS = 254;
+
+/** The least memory that any kernel format has room in. */
+export const MIN_MEMORY = 1 << 20;
+
+const PAGE = 4096;
+
+/** A configuration that can't be used; the message has one line for each field that is wrong. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+
+  constructor(
+    /** Each field that is wrong, as `field: what is wrong with it`. */
+    readonly problems: readonly string[],
+  ) {
+    super(problems.join("\n"));
+  }
+}
+
+const units: Readonly<Record<string, number>> = {
+  "": 1,
+  K: 2 ** 10,
+  M: 2 ** 20,
+  G: 2 ** 30,
+  T: 2 ** 40,
+};
+
+/**
+ * A number of bytes out of text such as `"512M"`, `"2G"`, `"1.5GiB"` or `"1048576"`; the units are powers of 1024.
+ *
+ * @returns undefined for text that is not a size
+ */
+export function parseSize(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text.trim());
+  if (match === null) return undefined;
+  const bytes = Number(match[1]) * units[match[2].toUpperCase()];
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+const Size = v.pipe(
+  v.union([v.string(), v.number()], 'a size is text such as "512M" or a number of bytes'),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const { value } = dataset;
+    const bytes = typeof value === "string" ? parseSize(value) : value;
+    if (bytes !== undefined && Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+    addIssue({
+      message: "a size is a number with an optional unit, such as 512M, 2G or 1048576",
+    });
+    return NEVER;
+  }),
+);
+
+const Path = v.pipe(
+  v.string("a path is text"),
+  v.nonEmpty("the path is empty"),
+  v.check((path) => !path.includes("\0"), "a path can't contain a NUL character"),
+);
+
+/** The boot protocols that can be asked for by name; `auto` takes the best that the file offers. */
+export const PROTOCOLS = ["auto", "linux64", "linux32", "pvh", "multiboot", "flat"] as const;
+
+const Schema = v.strictObject({
+  kernel: Path,
+  protocol: v.optional(v.picklist(PROTOCOLS, `one of ${PROTOCOLS.join(", ")}`), "auto"),
+  initrd: v.optional(Path),
+  modules: v.optional(
+    v.array(v.strictObject({ path: Path, cmdline: v.optional(v.string(), "") })),
+    [],
+  ),
+  cmdline: v.optional(v.string("a command line is text")),
+  memory: v.optional(
+    v.pipe(
+      Size,
+      v.minValue(MIN_MEMORY, "a machine needs at least 1M of memory"),
+      v.check((bytes) => bytes % PAGE === 0, `memory is a multiple of ${PAGE} bytes`),
+    ),
+    "512M",
+  ),
+  cpus: v.optional(
+    v.pipe(
+      v.number("a number of vCPUs"),
+      v.integer("a whole number of vCPUs"),
+      v.minValue(1, "a machine needs at least one vCPU"),
+      v.maxValue(MAX_CPUS, `a machine has at most ${MAX_CPUS} vCPUs`),
+    ),
+    1,
+  ),
+  hugePages: v.optional(
+    v.picklist(["none", "transparent", "2M"], "one of none, transparent, 2M"),
+    "none",
+  ),
+});
+
+/** What a user may write: only `kernel` is required. */
+export type MachineConfig = v.InferInput<typeof Schema>;
+
+/** A configuration that was checked, with its defaults filled in and its sizes in bytes. */
+export type CheckedConfig = v.InferOutput<typeof Schema>;
+
+/** The names of the fields, for suggestions when one is misspelt. */
+export const CONFIG_FIELDS: readonly string[] = Object.keys(Schema.entries);
+
+/**
+ * Checks a configuration and fills in what it leaves out.
+ *
+ * @throws {ConfigError} naming every field that is wrong, not only the first
+ */
+export function parseConfig(input: unknown): CheckedConfig {
+  const result = v.safeParse(Schema, input, { abortPipeEarly: true });
+  if (result.success) return result.output;
+  throw new ConfigError(result.issues.map((issue) => {
+    const field = v.getDotPath(issue) ?? "configuration";
+    if (issue.type === "strict_object") {
+      return issue.expected === "never"
+        ? `${field}: there is no such field; the fields are ${CONFIG_FIELDS.join(", ")}`
+        : `${field}: it is required`;
+    }
+    return `${field}: ${issue.message} (got ${JSON.stringify(issue.input) ?? "nothing"})`;
+  }));
+}

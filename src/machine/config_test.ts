@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { ConfigError, parseConfig, parseSize } from "./config.ts";
+
+function problemsOf(input: unknown): readonly string[] {
+  try {
+    parseConfig(input);
+  } catch (error) {
+    assert(error instanceof ConfigError);
+    return error.problems;
+  }
+  throw new Error("the configuration was accepted");
+}
+
+Deno.test("a kernel is all that a configuration needs", () => {
+  assert.deepEqual(parseConfig({ kernel: "vmlinuz" }), {
+    kernel: "vmlinuz",
+    protocol: "auto",
+    modules: [],
+    memory: 512 << 20,
+    cpus: 1,
+    hugePages: "none",
+  });
+});
+
+Deno.test("sizes are numbers with binary units", () => {
+  assert.equal(parseSize("512M"), 512 * 2 ** 20);
+  assert.equal(parseSize("1.5GiB"), 1.5 * 2 ** 30);
+  assert.equal(parseSize("64kb"), 65536);
+  assert.equal(parseSize("4096"), 4096);
+  for (const text of ["", "M", "-1M", "1X", "1e9", "0x100", "1.3", "1 000"]) {
+    assert.equal(parseSize(text), undefined, text);
+  }
+});
+
+Deno.test("every field that is wrong is named, with what was given", () => {
+  assert.deepEqual(problemsOf({ kernel: "", memory: "lots", cpus: 0 }), [
+    'kernel: the path is empty (got "")',
+    'memory: a size is a number with an optional unit, such as 512M, 2G or 1048576 (got "lots")',
+    "cpus: a machine needs at least one vCPU (got 0)",
+  ]);
+});
+
+Deno.test("memory that is not whole pages, or less than any kernel needs, is refused", () => {
+  assert.match(problemsOf({ kernel: "k", memory: 2 ** 20 + 1 })[0], /multiple of 4096/);
+  assert.match(problemsOf({ kernel: "k", memory: "4K" })[0], /at least 1M/);
+});
+
+Deno.test("too many vCPUs, or a part of one, are refused with the bound", () => {
+  assert.match(problemsOf({ kernel: "k", cpus: 255 })[0], /^cpus: a machine has at most 254 vCPUs/);
+  assert.match(problemsOf({ kernel: "k", cpus: 1.5 })[0], /^cpus: a whole number/);
+});
+
+Deno.test("an unknown field and a missing kernel are named", () => {
+  const problems = problemsOf({ kernal: "vmlinuz" });
+  assert(problems.some((p) => p.startsWith("kernel: it is required")), problems.join());
+  assert(problems.some((p) => p.startsWith("kernal: there is no such field")), problems.join());
+});

@@ -1,0 +1,123 @@
+/**
+ * The folder in which fetched and built things are kept from one run to the next:
+ * `$XDG_CACHE_HOME/denovisor`, or `~/.cache/denovisor` (XDG base directory specification).
+ *
+ * An item is a folder that appears under its name at once and complete: it is built under another
+ * name beside it and then renamed. Who builds holds a lock file (flock, so that it goes with its
+ * process), and everyone else waits for it. What a killed builder left is removed by the next one.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { AssetError } from "./errors.ts";
+import { interruptible } from "./interrupt.ts";
+import { Progress } from "./progress.ts";
+
+/**
+ * The cache folder.
+ *
+ * @throws {AssetError} when neither XDG_CACHE_HOME nor HOME says where it is.
+ */
+export function cacheFolder(): string {
+  // The specification wants a relative XDG_CACHE_HOME ignored.
+  const xdg = Deno.env.get("XDG_CACHE_HOME");
+  if (xdg?.startsWith("/")) return join(xdg, "denovisor");
+  const home = Deno.env.get("HOME");
+  if (!home) throw new AssetError("neither XDG_CACHE_HOME nor HOME is set: no place for the cache");
+  return join(home, ".cache", "denovisor");
+}
+
+/**
+ * Gives the folder of a cached item, building it first if it is not there.
+ *
+ * @param name the item's name: letters, digits and `.+~_-`. It names the content too: another
+ * content needs another name.
+ * @param build fills the empty folder that it is given and stops when its signal aborts.
+ * @param folder where items are kept; the user's cache folder by default.
+ * @throws whatever `build` throws; then nothing is kept.
+ */
+export async function cached(
+  name: string,
+  build: (folder: string, signal: AbortSignal) => Promise<void>,
+  folder: string = cacheFolder(),
+): Promise<string> {
+  if (!/^[A-Za-z0-9_][A-Za-z0-9.+~_-]*$/.test(name)) {
+    throw new AssetError(`"${name}" cannot be the name of a cached item`);
+  }
+  const path = join(folder, name);
+  if (await isFolder(path)) return path;
+  await Deno.mkdir(folder, { recursive: true });
+  using _lock = await lock(join(folder, `.${name}.lock`), `waiting for ${name}`);
+  if (await isFolder(path)) return path;
+  const prefix = `.${name}.new-`;
+  await removeLeftovers(folder, prefix);
+  const fresh = await Deno.makeTempDir({ dir: folder, prefix });
+  const cleanup = () => removeIfThere(fresh);
+  try {
+    await interruptible(cleanup, async (signal) => {
+      await build(fresh, signal);
+      // makeTempDir gives 0o700; what is cached is no secret.
+      await Deno.chmod(fresh, 0o755);
+      await Deno.rename(fresh, path);
+    });
+  } finally {
+    cleanup();
+  }
+  return path;
+}
+
+/**
+ * Takes an exclusive lock on a file, which is created and stays. Released when disposed of, and by
+ * the kernel when the process ends.
+ *
+ * @param path the lock file.
+ * @param label what the progress line says when this takes long.
+ */
+export async function lock(path: string, label: string): Promise<Disposable> {
+  using _progress = new Progress(label);
+  const file = await Deno.open(path, { create: true, read: true, write: true });
+  try {
+    await file.lock(true);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  return file;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Under the lock nobody else builds this item, so whatever is half built is nobody's. */
+async function removeLeftovers(folder: string, prefix: string): Promise<void> {
+  for await (const entry of Deno.readDir(folder)) {
+    if (entry.name.startsWith(prefix)) removeIfThere(join(folder, entry.name));
+  }
+}
+
+/** How often, and after how many milliseconds, a removal that something interferes with is tried. */
+const REMOVE_TRIES = 20;
+const REMOVE_PAUSE_MS = 50;
+
+/**
+ * Removes a folder. A command that was just ended may write a last file into it meanwhile, so this
+ * is tried for a second. Synchronous, because it runs when a signal is about to end the process.
+ */
+function removeIfThere(path: string): void {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return Deno.removeSync(path, { recursive: true });
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      if (attempt === REMOVE_TRIES) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REMOVE_PAUSE_MS);
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { cached } from "./cache.ts";
+import { AssetError } from "./errors.ts";
+
+async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Starts a process that builds a cached item with a function body given as text. */
+function builder(folder: string, build: string): Deno.ChildProcess {
+  const code = `
+    import { cached } from ${JSON.stringify(import.meta.resolve("./cache.ts"))};
+    const path = await cached("item", async (folder) => {
+      console.error("building");
+      ${build}
+    }, ${JSON.stringify(folder)});
+    console.log(Deno.readTextFileSync(path + "/a") + Deno.readTextFileSync(path + "/b"));
+  `;
+  return new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-config", code],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+function names(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+}
+
+Deno.test("an item is built once and then found", () =>
+  withFolder(async (folder) => {
+    let builds = 0;
+    const build = async (fresh: string) => {
+      builds++;
+      await Deno.writeTextFile(join(fresh, "file"), "content");
+    };
+    const path = await cached("item", build, folder);
+    assert.equal(await cached("item", build, folder), path);
+    assert.equal(await Deno.readTextFile(join(path, "file")), "content");
+    assert.equal(builds, 1);
+  }));
+
+Deno.test("a build that fails leaves nothing and the next one is tried anew", () =>
+  withFolder(async (folder) => {
+    const fail = async (fresh: string) => {
+      await Deno.writeTextFile(join(fresh, "half"), "");
+      throw new AssetError("no network");
+    };
+    await assert.rejects(cached("item", fail, folder), /no network/);
+    assert.deepEqual(names(folder), [".item.lock"]);
+    await cached("item", () => Promise.resolve(), folder);
+    assert.deepEqual(names(folder), [".item.lock", "item"]);
+  }));
+
+Deno.test("four processes that want one item get it from a single build", () =>
+  withFolder(async (folder) => {
+    const build = `
+      Deno.writeTextFileSync(folder + "/a", "x");
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      Deno.writeTextFileSync(folder + "/b", "y");
+    `;
+    const outputs = await Promise.all(
+      Array.from({ length: 4 }, () => builder(folder, build).output()),
+    );
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    for (const output of outputs) assert.equal(text(output.stdout), "xy\n", text(output.stderr));
+    const builds = outputs.filter((output) => text(output.stderr).includes("building"));
+    assert.equal(builds.length, 1);
+  }));
+
+for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  Deno.test(`${signal} during a build ends the process and leaves no half item`, () =>
+    withFolder(async (folder) => {
+      const child = builder(
+        folder,
+        `Deno.writeTextFileSync(folder + "/a", "x"); await new Promise((r) => setTimeout(r, 60e3));`,
+      );
+      const stderr = child.stderr.getReader();
+      await stderr.read();
+      child.kill(signal);
+      const { code } = await child.status;
+      await Promise.all([stderr.cancel(), child.stdout.cancel()]);
+      assert.equal(code, status);
+      assert.deepEqual(names(folder), [".item.lock"]);
+    }));
+}
+
+Deno.test("what a killed build left is removed by the next one", () =>
+  withFolder(async (folder) => {
+    const child = builder(folder, `await new Promise((resolve) => setTimeout(resolve, 60e3));`);
+    const stderr = child.stderr.getReader();
+    await stderr.read();
+    child.kill("SIGKILL");
+    await child.status;
+    await Promise.all([stderr.cancel(), child.stdout.cancel()]);
+    assert.equal(names(folder).filter((name) => name.startsWith(".item.new-")).length, 1);
+    await cached("item", () => Promise.resolve(), folder);
+    assert.deepEqual(names(folder), [".item.lock", "item"]);
+  }));
+
+Deno.test("a name that could lead out of the cache is refused", async () => {
+  for (const name of ["", ".", "..", "a/b", "../a", ".hidden"]) {
+    await assert.rejects(cached(name, () => Promise.resolve(), "/nonexistent"), AssetError);
+  }
+});

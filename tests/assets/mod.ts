@@ -1,0 +1,12 @@
+/**
+ * What tests and the demo need from outside: stock kernels, busybox, commands of the host; and the
+ * initramfs built from them. Fetched once into the user's cache folder, then used offline.
+ *
+ * @module
+ */
+
+export { busyboxAsset } from "./busybox.ts";
+export { cached, cacheFolder } from "./cache.ts";
+export { AssetError, CommandError, MissingCommandsError } from "./errors.ts";
+export { type KernelAsset, kernelAsset, type KernelFlavour, vmlinuxAsset } from "./kernels.ts";
+export { ensureDebianPackages } from "./packages.ts";

@@ -1,0 +1,110 @@
+/**
+ * The compressed kernel inside a bzImage.
+ *
+ * Source: the kernel's `Documentation/x86/boot.rst` (`payload_offset`, `payload_length`, protocol
+ * 2.08) and `scripts/Makefile.lib` (what is appended to the compressed data).
+ *
+ * @module
+ */
+
+import { AssetError } from "./errors.ts";
+
+/** How to undo a compression. */
+export interface Decompressor {
+  /** The program and its arguments; it reads standard input and writes standard output. */
+  readonly command: readonly [string, ...string[]];
+  /** The Debian package of that program, by program. */
+  readonly needs: Readonly<Record<string, string>>;
+}
+
+/** A bzImage's payload. */
+export interface Payload {
+  /** The compressed data, without the size that the kernel's build appends. */
+  readonly data: Uint8Array<ArrayBuffer>;
+  /** Bytes that it unpacks to, as the build recorded. */
+  readonly unpackedSize: number;
+  readonly decompressor: Decompressor;
+}
+
+interface Format extends Decompressor {
+  readonly magic: readonly number[];
+  /** Whether the unpacked size is the format's own last field and not one the build appended. */
+  readonly ownSize?: boolean;
+}
+
+const FORMATS: readonly Format[] = [
+  {
+    magic: [0x1f, 0x8b],
+    command: ["gzip", "-dc"],
+    needs: { gzip: "gzip" },
+    ownSize: true, // ISIZE, RFC 1952 section 2.3.1
+  },
+  {
+    magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00],
+    command: ["xz", "-dc"],
+    needs: { xz: "xz-utils" },
+  },
+  {
+    magic: [0x02, 0x21, 0x4c, 0x18], // the legacy frame
+    command: ["lz4", "-dc"],
+    needs: { lz4: "lz4" },
+  },
+  {
+    magic: [0x28, 0xb5, 0x2f, 0xfd],
+    command: ["zstd", "-dc"],
+    needs: { zstd: "zstd" },
+  },
+];
+
+/** Offsets in the real-mode kernel header (boot.rst, "The Real-Mode Kernel Header"). */
+const SETUP_SECTS = 0x1f1;
+const HEADER_MAGIC = 0x202;
+const VERSION = 0x206;
+const PAYLOAD_OFFSET = 0x248;
+const PAYLOAD_LENGTH = 0x24c;
+/** "HdrS" */
+const HDRS = 0x53726448;
+const SECTOR = 512;
+/** Zero in setup_sects means four, for the sake of very old kernels. */
+const DEFAULT_SETUP_SECTS = 4;
+const SIZE_BYTES = 4;
+
+/**
+ * Finds the payload of a bzImage.
+ *
+ * @throws {AssetError} when it is not a bzImage of protocol 2.08 or later, is cut off, or has a
+ * compression that is not known here.
+ */
+export function bzImagePayload(bzImage: Uint8Array<ArrayBuffer>): Payload {
+  const view = new DataView(bzImage.buffer, bzImage.byteOffset, bzImage.byteLength);
+  if (view.byteLength < PAYLOAD_LENGTH + 4 || view.getUint32(HEADER_MAGIC, true) !== HDRS) {
+    throw new AssetError("not a bzImage: no HdrS at 0x202");
+  }
+  const protocol = view.getUint16(VERSION, true);
+  if (protocol < 0x208) {
+    throw new AssetError(`bzImage of boot protocol 0x${protocol.toString(16)}, older than 0x208`);
+  }
+  const setupSects = view.getUint8(SETUP_SECTS) || DEFAULT_SETUP_SECTS;
+  const start = (setupSects + 1) * SECTOR + view.getUint32(PAYLOAD_OFFSET, true);
+  const end = start + view.getUint32(PAYLOAD_LENGTH, true);
+  if (end > view.byteLength || end - start < SIZE_BYTES) {
+    throw new AssetError(
+      `bzImage is cut off: payload ${start} to ${end} of ${view.byteLength} bytes`,
+    );
+  }
+  const format = FORMATS.find(({ magic }) => magic.every((byte, i) => bzImage[start + i] === byte));
+  if (format === undefined) {
+    const head = bzImage.subarray(start, start + 6).toHex();
+    throw new AssetError(`bzImage with a compression that is not known here: ${head}`);
+  }
+  return {
+    data: bzImage.subarray(start, format.ownSize ? end : end - SIZE_BYTES),
+    unpackedSize: view.getUint32(end - SIZE_BYTES, true),
+    decompressor: format,
+  };
+}
+
+/** Whether bytes begin as an ELF file does. */
+export function isElf(bytes: Uint8Array): boolean {
+  return [0x7f, 0x45, 0x4c, 0x46].every((byte, i) => bytes[i] === byte);
+}

@@ -68,6 +68,27 @@ export async function cached(
 }
 
 /**
+ * Removes the items of a kind that nobody has used for a while. For items that are cheap to build
+ * and of which every change makes a new one.
+ *
+ * @param prefix what the kind's names begin with.
+ * @param days how long an item may go unused.
+ */
+export async function removeUnused(
+  prefix: string,
+  days: number,
+  folder: string = cacheFolder(),
+): Promise<void> {
+  const limit = Date.now() - days * 24 * 60 * 60 * 1000;
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!name.startsWith(prefix) && !name.startsWith(`.${prefix}`)) continue;
+    const path = join(folder, name);
+    const used = (await Deno.lstat(path)).mtime?.getTime() ?? Infinity;
+    if (used < limit) removeIfThere(path);
+  }
+}
+
+/**
  * Takes an exclusive lock on a file, which is created and stays. Released when disposed of, and by
  * the kernel when the process ends.
  *

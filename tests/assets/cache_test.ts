@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { cached } from "./cache.ts";
+import { cached, removeUnused } from "./cache.ts";
 import { AssetError } from "./errors.ts";
 
 async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
@@ -15,7 +15,7 @@ async function withFolder(body: (folder: string) => Promise<void>): Promise<void
 /** Starts a process that builds a cached item with a function body given as text. */
 function builder(folder: string, build: string): Deno.ChildProcess {
   const code = `
-    import { cached } from ${JSON.stringify(import.meta.resolve("./cache.ts"))};
+    import { cached, removeUnused } from ${JSON.stringify(import.meta.resolve("./cache.ts"))};
     const path = await cached("item", async (folder) => {
       console.error("building");
       ${build}
@@ -110,3 +110,14 @@ Deno.test("a name that could lead out of the cache is refused", async () => {
     await assert.rejects(cached(name, () => Promise.resolve(), "/nonexistent"), AssetError);
   }
 });
+
+Deno.test("items of one kind that were not used for long are removed, others stay", () =>
+  withFolder(async (folder) => {
+    const build = (fresh: string) => Deno.writeTextFile(join(fresh, "file"), "");
+    for (const name of ["old-1", "old-2", "other-1"]) {
+      const path = await cached(name, build, folder);
+      if (name !== "old-2") await Deno.utime(path, 0, 0);
+    }
+    await removeUnused("old-", 1, folder);
+    assert.deepEqual(names(folder).filter((name) => !name.startsWith(".")), ["old-2", "other-1"]);
+  }));

@@ -9,4 +9,6 @@ export { busyboxAsset } from "./busybox.ts";
 export { cached, cacheFolder } from "./cache.ts";
 export { AssetError, CommandError, MissingCommandsError } from "./errors.ts";
 export { type KernelAsset, kernelAsset, type KernelFlavour, vmlinuxAsset } from "./kernels.ts";
+export { GUEST_SETUP_FAILED, type GuestInitOptions } from "./guest_init.ts";
+export { buildInitramfs, type InitramfsOptions } from "./initramfs.ts";
 export { ensureDebianPackages } from "./packages.ts";

@@ -81,10 +81,10 @@ export async function removeUnused(
 ): Promise<void> {
   const limit = Date.now() - days * 24 * 60 * 60 * 1000;
   for await (const { name } of Deno.readDir(folder)) {
-    if (!name.startsWith(prefix) && !name.startsWith(`.${prefix}`)) continue;
+    if (!name.startsWith(prefix)) continue;
     const path = join(folder, name);
-    const used = (await Deno.lstat(path)).mtime?.getTime() ?? Infinity;
-    if (used < limit) removeIfThere(path);
+    const modified = await modificationTime(path);
+    if (modified !== undefined && modified < limit) removeIfThere(path);
   }
 }
 
@@ -105,6 +105,16 @@ export async function lock(path: string, label: string): Promise<Disposable> {
     throw error;
   }
   return file;
+}
+
+/** Milliseconds since 1970, or `undefined` when someone else has removed it meanwhile. */
+async function modificationTime(path: string): Promise<number | undefined> {
+  try {
+    return (await Deno.stat(path)).mtime?.getTime();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { waitForChange } from "./wait.ts";
+
 const FREE = 0;
 const HELD = 1;
 /** Held, and somebody may be asleep on the word: release must wake one. */
@@ -84,8 +86,7 @@ export class DeviceLock {
   async acquireAsync(): Promise<void> {
     if (this.tryAcquire()) return;
     while (Atomics.exchange(this.#words, this.#index, CONTENDED) !== FREE) {
-      const wait = Atomics.waitAsync(this.#words, this.#index, CONTENDED);
-      if (wait.async) await wait.value;
+      await waitForChange(this.#words, this.#index, CONTENDED);
     }
   }
 

@@ -22,3 +22,4 @@
 export { Bus, BusRangeError, MMIO_SPACE_SIZE, PIO_SPACE_SIZE } from "./bus.ts";
 export type { AccessSize, BusDevice, IrqLine } from "./device.ts";
 export { DeviceLock, DeviceLockError } from "./lock.ts";
+export { waitForChange } from "./wait.ts";

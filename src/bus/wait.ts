@@ -1,0 +1,26 @@
+/**
+ * Waiting on a word of shared memory without blocking the isolate.
+ *
+ * @module
+ */
+
+/**
+ * Resolves when the word is notified, or at once if it does not hold `expected`.
+ *
+ * `Atomics.waitAsync` alone does not count as work: when nothing else is going on, the process ends,
+ * or fails with "promise never resolved", although a wake-up is under way. This keeps it alive.
+ */
+export async function waitForChange(
+  words: Int32Array<SharedArrayBuffer>,
+  index: number,
+  expected: number,
+): Promise<void> {
+  const wait = Atomics.waitAsync(words, index, expected);
+  if (!wait.async) return;
+  const keepAlive = setInterval(() => {}, 2 ** 31 - 1);
+  try {
+    await wait.value;
+  } finally {
+    clearInterval(keepAlive);
+  }
+}

@@ -33,8 +33,11 @@ export class UnionType<A extends Alternatives> implements CType<UnionValue<A>, U
   readonly size: number;
   readonly align: number;
 
-  /** @param minSize what reserved alternatives (`char padding[256]`) make it larger to */
-  constructor(readonly alternatives: A, minSize: number) {
+  /**
+   * @param minSize what reserved alternatives (`char padding[256]`) make it larger to
+   * @param anonymous whether C gives the union no name, so that its alternatives are the struct's own
+   */
+  constructor(readonly alternatives: A, minSize: number, readonly anonymous: boolean) {
     const types = Object.values(alternatives);
     this.align = Math.max(1, ...types.map((type) => type.align));
     this.size = roundUp(Math.max(minSize, ...types.map((type) => type.size)), this.align);
@@ -78,5 +81,13 @@ export class UnionType<A extends Alternatives> implements CType<UnionValue<A>, U
 
 /** Declares a C union. */
 export function union<const A extends Alternatives>(alternatives: A, minSize = 0): UnionType<A> {
-  return new UnionType(alternatives, minSize);
+  return new UnionType(alternatives, minSize, false);
+}
+
+/** Declares a C union that has a name here but none in C. */
+export function anonymousUnion<const A extends Alternatives>(
+  alternatives: A,
+  minSize = 0,
+): UnionType<A> {
+  return new UnionType(alternatives, minSize, true);
 }

@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { concat, little } from "../bytes.ts";
 import { BootSetupError } from "../errors.ts";
 
 /** The encoding of one or more terms. */
@@ -32,35 +33,6 @@ const MultiNamePrefix = 0x2f;
 const ExtOpPrefix = 0x5b;
 const DeviceOp = 0x82;
 const ReturnOp = 0xa4;
-
-/** Bytes, numbers (one byte each) and terms, one behind the other. */
-export function concat(...parts: readonly (number | Uint8Array)[]): Aml {
-  const size = parts.reduce<number>(
-    (n, part) => n + (typeof part === "number" ? 1 : part.length),
-    0,
-  );
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    if (typeof part === "number") bytes[at++] = part;
-    else {
-      bytes.set(part, at);
-      at += part.length;
-    }
-  }
-  return bytes;
-}
-
-/** `value` in `size` bytes, little-endian. */
-export function little(value: number | bigint, size: 1 | 2 | 4 | 8): Aml {
-  const wide = BigInt(value);
-  if (wide < 0n || wide >= 1n << BigInt(8 * size)) {
-    throw new BootSetupError(`AML: ${value} does not fit into ${size} bytes`);
-  }
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, wide, true);
-  return bytes.slice(0, size);
-}
 
 /**
  * PkgLength: the size of what follows and of itself, in one to four bytes (20.2.4).

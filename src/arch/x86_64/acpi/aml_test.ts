@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { concat, little } from "../bytes.ts";
 import {
   buffer,
-  concat,
   device,
   eisaId,
   integer,
-  little,
   method,
   name,
   nameString,

@@ -3,7 +3,8 @@
  * @module
  */
 import { BootSetupError } from "../errors.ts";
-import { type Aml, concat, device, integer, name, pkg, scope, string } from "./aml.ts";
+import { concat } from "../bytes.ts";
+import { type Aml, device, integer, name, pkg, scope, string } from "./aml.ts";
 import { type AcpiDevice, deviceNode, HardwareId } from "./device.ts";
 import { SLEEP_TYPE_S5 } from "./fadt.ts";
 import { type Table, table } from "./table.ts";

@@ -16,7 +16,8 @@
  *
  * @module
  */
-import { HEADER_SIZE, type Table, table, writeAscii } from "./table.ts";
+import { writeAscii } from "../bytes.ts";
+import { HEADER_SIZE, type Table, table } from "./table.ts";
 
 /** Where the power registers are, as I/O ports of one byte each. */
 export interface PowerRegisters {

@@ -10,7 +10,7 @@
  * @module
  */
 import { IOAPIC, LAPIC } from "../memory_map.ts";
-import { concat, little } from "./aml.ts";
+import { concat, little } from "../bytes.ts";
 import { type Table, table } from "./table.ts";
 
 const REVISION = 5;

@@ -6,7 +6,8 @@
  * @module
  */
 import { BootSetupError } from "../errors.ts";
-import { type Aml, buffer, concat, little } from "./aml.ts";
+import { concat, little } from "../bytes.ts";
+import { type Aml, buffer } from "./aml.ts";
 
 /** One descriptor's bytes. */
 export type Resource = Uint8Array<ArrayBuffer>;

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { checksum, OEM_ID, type Table, table, writeAscii } from "./table.ts";
+import { checksum, writeAscii } from "../bytes.ts";
+import { OEM_ID, type Table, table } from "./table.ts";
 
 /** Bytes of the RSDP. */
 export const RSDP_SIZE = 36;

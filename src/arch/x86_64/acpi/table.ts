@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { checksum, writeAscii } from "../bytes.ts";
 
 /** Bytes of the header that every table but the RSDP begins with. */
 export const HEADER_SIZE = 36;
@@ -38,14 +39,4 @@ export function table(signature: string, revision: number, body: Uint8Array): Ta
   bytes.set(body, HEADER_SIZE);
   bytes[CHECKSUM_OFFSET] = checksum(bytes);
   return bytes;
-}
-
-/** The byte that makes the sum of `bytes`, in which its own place is zero, a multiple of 256. */
-export function checksum(bytes: Uint8Array): number {
-  return -bytes.reduce((sum, byte) => sum + byte, 0) & 0xff;
-}
-
-/** Puts ASCII text at an offset. */
-export function writeAscii(bytes: Uint8Array, offset: number, text: string): void {
-  bytes.set(new TextEncoder().encode(text), offset);
 }

@@ -5,6 +5,7 @@
 export * from "./errno.ts";
 export * from "./eventfd.ts";
 export * from "./fd.ts";
+export * from "./io_uring_probe.ts";
 export * from "./ioctl.ts";
 export * from "./mapping.ts";
 export * from "./signal.ts";

@@ -65,6 +65,24 @@ export interface AttachedDevice {
   readonly lock: DeviceLock;
 }
 
+/** The host's end of a device that carries a console; lives in the main isolate. */
+export interface ConsolePort {
+  /**
+   * Sends bytes to the guest, after those of earlier calls.
+   *
+   * Resolves when all of them are on their way: at once, unless the guest has to read some first.
+   * Resolves also when the port is closed; the guest then gets no more of them.
+   */
+  send(bytes: Uint8Array): Promise<void>;
+  /**
+   * What the guest prints, in chunks as it comes; ends when the port is closed and all was read. A
+   * guest that prints faster than this is read waits. One reader at a time.
+   */
+  output(): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined>;
+  /** Unplugs the console: what the guest prints from now on is dropped, and so is what is sent to it. */
+  close(): void;
+}
+
 /**
  * Everything there is to know about one kind of device.
  *
@@ -82,6 +100,8 @@ export interface DeviceModule<Options, Spec extends DeviceSpec> {
   create(options: Options): Spec;
   /** Makes the device's registers in this isolate; all isolates share one state. */
   attach(spec: Spec, context: AttachContext): AttachedDevice;
+  /** The host's end, if the device carries a console. One per device, in the main isolate. */
+  console?(spec: Spec, context: Pick<AttachContext, "irq">): ConsolePort;
   /** The device's state by field name, with a version; can be written as JSON. */
   save(spec: Spec): DeviceState;
   /**

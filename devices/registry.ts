@@ -1,0 +1,47 @@
+/**
+ * The one list of devices. Adding a device is its module and one line here; nothing else names one.
+ *
+ * @module
+ */
+
+import type { AttachContext, AttachedDevice, DeviceModule, DeviceSpec } from "./device.ts";
+import { serial } from "./legacy/serial.ts";
+
+/** Every kind of device that there is. */
+const modules: readonly DeviceModule<never, DeviceSpec>[] = [
+  serial,
+];
+
+const byKind = new Map(modules.map((module) => [module.kind, module]));
+
+/** The kinds of all devices, in the registry's order. */
+export const deviceKinds: readonly string[] = modules.map((module) => module.kind);
+
+/** A spec names a kind of device that this denovisor does not have. */
+export class UnknownDeviceError extends Error {
+  override name = "UnknownDeviceError";
+
+  constructor(readonly kind: string) {
+    super(`there is no device "${kind}"; there are: ${deviceKinds.join(", ")}`);
+  }
+}
+
+/**
+ * The module of a kind: what attaches, saves and restores a spec that some module made.
+ *
+ * @throws {UnknownDeviceError} If there is no such kind.
+ */
+export function deviceModule(kind: string): DeviceModule<never, DeviceSpec> {
+  const module = byKind.get(kind);
+  if (module === undefined) throw new UnknownDeviceError(kind);
+  return module;
+}
+
+/**
+ * Makes a device's registers in this isolate, whatever its kind.
+ *
+ * @throws {UnknownDeviceError} If there is no such kind.
+ */
+export function attachDevice(spec: DeviceSpec, context: AttachContext): AttachedDevice {
+  return deviceModule(spec.kind).attach(spec, context);
+}

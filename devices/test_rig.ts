@@ -1,0 +1,53 @@
+/**
+ * A machine without KVM, for tests of devices: two buses, counted interrupts, recorded requests.
+ *
+ * @module
+ */
+
+import { Bus, type IrqLine, PIO_SPACE_SIZE } from "../src/bus/mod.ts";
+import { GuestMemory } from "../src/memory/mod.ts";
+import type { AttachContext, DeviceModule, DeviceSpec } from "./device.ts";
+
+/** Attaches devices as a vCPU's Worker does, and shows what they did. */
+export class TestRig {
+  readonly pio = new Bus("pio", PIO_SPACE_SIZE);
+  readonly mmio = new Bus();
+  readonly memory = GuestMemory.forTest(1 << 16);
+  /** What the guest asked of the machine, in order: "exit 3", "reset i8042", "power-off acpi". */
+  readonly requests: string[] = [];
+  /** Rising edges by irqfd. */
+  readonly edges = new Map<number, number>();
+  /** What `interrupted()` answers. */
+  interrupted = false;
+
+  readonly context: AttachContext = {
+    memory: this.memory,
+    irq: (fd: number): IrqLine => ({
+      trigger: () => void this.edges.set(fd, (this.edges.get(fd) ?? 0) + 1),
+    }),
+    requests: {
+      exit: (status) => void this.requests.push(`exit ${status}`),
+      reset: (source) => void this.requests.push(`reset ${source}`),
+      powerOff: (source) => void this.requests.push(`power-off ${source}`),
+    },
+    interrupted: () => this.interrupted,
+  };
+
+  /** Puts a device on the buses; the spec is cloned on its way, as by postMessage. */
+  attach<O, S extends DeviceSpec>(module: DeviceModule<O, S>, spec: S): void {
+    const { ranges, lock } = module.attach(structuredClone(spec), this.context);
+    for (const { space, base, size, device } of ranges) {
+      this[space].insert(base, size, device, lock);
+    }
+  }
+
+  /** Reads one byte from a port, as IN does. */
+  in(port: number): number {
+    return this.pio.read(port, 1);
+  }
+
+  /** Writes one byte to a port, as OUT does. */
+  out(port: number, value: number): void {
+    this.pio.write(port, 1, value);
+  }
+}

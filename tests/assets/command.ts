@@ -23,9 +23,13 @@ export interface RunOptions {
   readonly env?: Record<string, string>;
 }
 
-/** Says where on PATH a command is, or `undefined`. */
-export function findCommand(name: string): string | undefined {
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+/**
+ * Says where a command is, or `undefined`.
+ *
+ * @param search the folders to look in, separated by colons; PATH by default.
+ */
+export function findCommand(name: string, search = Deno.env.get("PATH")): string | undefined {
+  for (const folder of (search ?? "").split(":")) {
     const path = `${folder || "."}/${name}`;
     try {
       const info = Deno.statSync(path);

@@ -1,0 +1,145 @@
+/**
+ * QEMU as the lab's hardware: an AMD machine with SVM and nested paging, emulated in software.
+ *
+ * @module
+ */
+
+import { ROOT_TAG } from "./init.ts";
+import { shareTag } from "./session.ts";
+
+/** The program, and what else starts it, each with its Debian package. */
+export const QEMU_NEEDS = {
+  "qemu-system-x86_64": "qemu-system-x86",
+  "setpriv": "util-linux",
+} as const;
+
+/** What QEMU is to be. */
+export interface QemuOptions {
+  /** Path of an uncompressed vmlinux, which is entered through PVH. */
+  readonly kernel: string;
+  readonly initramfs: string;
+  readonly memoryMiB: number;
+  readonly cpus: number;
+  /** Folders of the host that the lab may write to. */
+  readonly shares: readonly string[];
+  /** virtio-serial ports: their names and the sockets that QEMU connects to. */
+  readonly ports: readonly { readonly name: string; readonly socket: string }[];
+  /** The socket of a virtio console, which is /dev/hvc0 in the lab, if there is to be one. */
+  readonly terminal?: string;
+}
+
+/**
+ * The lab's kernel command line. The lab is one machine's rig and not a place of secrets, so that
+ * mitigations only cost time; an oops is made a panic, since a test that goes on after one hangs.
+ */
+const CMDLINE = "console=ttyS0 quiet panic=-1 oops=panic mitigations=off tsc=reliable nowatchdog";
+
+/** QEMU's arguments. */
+export function qemuArguments(options: QemuOptions): string[] {
+  const ports = options.ports.flatMap(({ name, socket }, index) => [
+    ...["-chardev", `socket,id=port${index},path=${escapeValue(socket)}`],
+    ...["-device", `virtserialport,chardev=port${index},name=${name},nr=${index + 1}`],
+  ]);
+  const terminal = options.terminal === undefined ? [] : [
+    ...["-chardev", `socket,id=terminal,path=${escapeValue(options.terminal)}`],
+    // The kernel takes only port 0 as a console when it looks for one early.
+    ...["-device", "virtconsole,chardev=terminal,nr=0"],
+  ];
+  return [
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+    ...["-M", "q35,vmport=off", "-accel", "tcg,thread=multi", "-cpu", "max"],
+    ...["-smp", `${options.cpus}`, "-m", `${options.memoryMiB}M`],
+    ...["-kernel", options.kernel, "-initrd", options.initramfs, "-append", CMDLINE],
+    ...["-serial", "stdio"],
+    ...fileSystem("/", ROOT_TAG, true),
+    ...options.shares.flatMap((path, index) => fileSystem(path, shareTag(index), false)),
+    ...["-device", `virtio-serial-pci,max_ports=${options.ports.length + 1}`],
+    ...terminal,
+    ...ports,
+  ];
+}
+
+function fileSystem(path: string, tag: string, readonly: boolean): string[] {
+  // "remap" keeps inode numbers apart where one share spans several of the host's file systems.
+  const access = `security_model=none,multidevs=remap${readonly ? ",readonly=on" : ""}`;
+  return [
+    ...["-fsdev", `local,id=${tag},path=${escapeValue(path)},${access}`],
+    ...["-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`],
+  ];
+}
+
+/** QEMU's options separate values by commas; a doubled one stands for itself. */
+function escapeValue(value: string): string {
+  return value.replaceAll(",", ",,");
+}
+
+/** The last lines of a text that comes in pieces. */
+class Tail {
+  #text = "";
+
+  add(piece: string): void {
+    this.#text = (this.#text + piece).slice(-TAIL_CHARACTERS);
+  }
+
+  get lines(): string[] {
+    return this.#text.replaceAll("\r", "").split("\n").filter((line) => line.trim() !== "");
+  }
+}
+
+const TAIL_CHARACTERS = 16_384;
+/** How many lines an error shows. */
+const TAIL_LINES = 30;
+
+/**
+ * A running QEMU. The kernel ends it when the thread that started it is gone (PR_SET_PDEATHSIG), so
+ * that it never outlives us, whatever ends us.
+ */
+export class Qemu implements Disposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #tail = new Tail();
+
+  /** Settles when QEMU has ended and all that it printed was read; says how it ended. */
+  readonly ended: Promise<string>;
+
+  constructor(options: QemuOptions) {
+    this.#child = new Deno.Command("setpriv", {
+      args: ["--pdeathsig", "KILL", "qemu-system-x86_64", ...qemuArguments(options)],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.ended = this.#run();
+  }
+
+  async #run(): Promise<string> {
+    const [status] = await Promise.all([
+      this.#child.status,
+      this.#collect(this.#child.stdout),
+      this.#collect(this.#child.stderr),
+    ]);
+    if (this.#tail.lines.some((line) => line.includes("Kernel panic"))) {
+      return "the lab's kernel panicked";
+    }
+    if (status.signal !== null) return `QEMU was ended by ${status.signal}`;
+    return `QEMU ended with status ${status.code} before the command did`;
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) this.#tail.add(text);
+  }
+
+  /** The last lines of the lab's console and of QEMU's messages. */
+  get output(): string {
+    return this.#tail.lines.slice(-TAIL_LINES).join("\n");
+  }
+
+  /** Ends QEMU at once; nothing of the lab is worth an orderly shutdown. */
+  [Symbol.dispose](): void {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch (error) {
+      // It has ended by itself.
+      if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}

@@ -93,12 +93,16 @@ export function readSetupHeader(image: ImageSource): ParsedSetupHeader {
   const view = viewOf(head);
   const version = view.getUint16(0x206, true);
   const end = headerEnd(image, view);
+  if (end > head.length) {
+    const problem = `the file's ${image.size} bytes end within the setup header`;
+    throw bad(image, "size", image.size, problem, "the file is truncated: copy it again");
+  }
   const header = { ...DEFAULTS };
   for (const name of FIELD_NAMES) {
     const { offset, size, since } = SETUP_HEADER_FIELDS[name];
     if (version < since) continue;
-    if (offset + size > end || offset + size > head.length) {
-      const problem = `the setup header ends at ${hex(Math.min(end, head.length))}, before its ` +
+    if (offset + size > end) {
+      const problem = `the setup header ends at ${hex(end)}, before its ` +
         `${name}, which boot protocol ${versionText(version)} has`;
       throw bad(image, "jump", end, problem, "the file is damaged: copy it again");
     }

@@ -65,8 +65,7 @@ export type DetectedKernel =
     readonly format: "elf";
     readonly protocol: "pvh";
     readonly elf: ElfFile;
-    /** They have a pvhEntry. */
-    readonly notes: KernelNotes;
+    readonly notes: KernelNotes & { readonly pvhEntry: number };
   }
   | { readonly format: "elf" | "multiboot"; readonly protocol: "multiboot" }
   | { readonly format: "flat"; readonly protocol: "flat" };
@@ -168,8 +167,10 @@ function detectElf(image: ImageSource, protocol: BootProtocol | undefined): Dete
       remedy: `choose ${linux}, or leave it to be detected`,
     });
   }
-  const notes = elfNotes(image, elf);
-  if (notes.pvhEntry !== undefined) return { format: "elf", protocol: "pvh", elf, notes };
+  const { pvhEntry, guestOs } = elfNotes(image, elf);
+  if (pvhEntry !== undefined) {
+    return { format: "elf", protocol: "pvh", elf, notes: { pvhEntry, guestOs } };
+  }
   if (protocol === "pvh") {
     throw new LoadOptionError({
       file: image.name,

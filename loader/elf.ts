@@ -22,15 +22,6 @@ import type { ImageSource } from "./image.ts";
 import type { Piece } from "./pieces.ts";
 import { FOUR_GIB, hex } from "./text.ts";
 
-/** An ELF kernel, parsed and checked, and not yet loaded. */
-export interface ElfKernel {
-  readonly class: 32 | 64;
-  /** Guest physical address of e_entry. */
-  readonly entry: number;
-  /** What to load, in the order of the program headers; never empty. */
-  readonly pieces: readonly Piece[];
-}
-
 export { type ElfFile, readElf } from "./elf_header.ts";
 
 /**
@@ -50,12 +41,12 @@ export function elfNotes(image: ImageSource, elf: ElfFile): KernelNotes {
 }
 
 /**
- * What to load of an ELF kernel, and where it starts.
+ * What to load of an ELF kernel, in the order of the program headers; never nothing.
  *
- * @throws {KernelFormatError} nothing to load, inconsistent sizes, or an entry outside of every segment
+ * @throws {KernelFormatError} a program for a dynamic linker, nothing to load, or inconsistent sizes
  * @throws {PlacementError} a segment at an address that no guest has
  */
-export function planElf(image: ImageSource, elf: ElfFile): ElfKernel {
+export function planElf(image: ImageSource, elf: ElfFile): readonly Piece[] {
   const interpreter = elf.segments.find(({ type }) => type === PT_INTERP);
   if (interpreter !== undefined) {
     throw new KernelFormatError({
@@ -66,8 +57,7 @@ export function planElf(image: ImageSource, elf: ElfFile): ElfKernel {
       remedy: "give a kernel, and programs in its initrd",
     });
   }
-  const loads = elf.segments.filter(({ type, memsz }) => type === PT_LOAD && memsz > 0n);
-  const pieces = loads.map((segment) => planSegment(image, segment));
+  const pieces = loadSegments(elf).map((segment) => planSegment(image, segment));
   if (pieces.length === 0) {
     throw new KernelFormatError({
       file: image.name,
@@ -77,7 +67,35 @@ export function planElf(image: ImageSource, elf: ElfFile): ElfKernel {
       remedy: "give a linked kernel",
     });
   }
-  return { class: elf.class, entry: physicalEntry(image, elf.entry, loads), pieces };
+  return pieces;
+}
+
+/**
+ * e_entry as a guest physical address: see the module's doc.
+ *
+ * @throws {KernelFormatError} it is in no segment
+ */
+export function elfEntry(image: ImageSource, elf: ElfFile): number {
+  const { entry } = elf;
+  const loads = loadSegments(elf);
+  if (loads.some(({ paddr, memsz }) => entry >= paddr && entry < paddr + memsz)) {
+    return Number(entry);
+  }
+  const virtual = loads.find(({ vaddr, memsz, flags }) =>
+    (flags & PF_X) !== 0 && entry >= vaddr && entry < vaddr + memsz
+  );
+  if (virtual !== undefined) return Number(entry - virtual.vaddr + virtual.paddr);
+  throw new KernelFormatError({
+    file: image.name,
+    field: "e_entry",
+    value: entry,
+    problem: `the entry ${hex(entry)} (e_entry) is in none of the segments`,
+    remedy: "the file is damaged or wrongly linked: build it again",
+  });
+}
+
+function loadSegments({ segments }: ElfFile): ElfSegment[] {
+  return segments.filter(({ type, memsz }) => type === PT_LOAD && memsz > 0n);
 }
 
 /**
@@ -134,24 +152,6 @@ function planSegment(image: ImageSource, segment: ElfSegment): Piece {
     fileOffset: offset,
     fileSize: Number(filesz),
   };
-}
-
-/** e_entry as a guest physical address: see the module's doc. */
-function physicalEntry(image: ImageSource, entry: bigint, loads: readonly ElfSegment[]): number {
-  if (loads.some(({ paddr, memsz }) => entry >= paddr && entry < paddr + memsz)) {
-    return Number(entry);
-  }
-  const virtual = loads.find(({ vaddr, memsz, flags }) =>
-    (flags & PF_X) !== 0 && entry >= vaddr && entry < vaddr + memsz
-  );
-  if (virtual !== undefined) return Number(entry - virtual.vaddr + virtual.paddr);
-  throw new KernelFormatError({
-    file: image.name,
-    field: "e_entry",
-    value: entry,
-    problem: `the entry ${hex(entry)} (e_entry) is in none of the segments`,
-    remedy: "the file is damaged or wrongly linked: build it again",
-  });
 }
 
 /**

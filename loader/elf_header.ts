@@ -99,16 +99,17 @@ const MACHINES: ReadonlyMap<number, string> = new Map([
   [258, "LoongArch"],
 ]);
 
-/** One program header. Addresses, sizes and offsets are exact. */
+/** One program header. */
 export interface ElfSegment {
   /** Its place in the table, from zero. */
   readonly index: number;
   readonly type: number;
   readonly flags: number;
+  /** Where it begins in the file; exact for the loaded ones and the notes, which are within the file. */
   readonly offset: number;
-  /** Exact to 2^53; virtual addresses of 64-bit kernels are beyond that, so it's a bigint. */
+  /** Beyond 2^53 in 64-bit kernels. */
   readonly vaddr: bigint;
-  /** Guest physical address. A PT_LOAD segment's is below 2^53. */
+  /** Guest physical address. */
   readonly paddr: bigint;
   readonly filesz: bigint;
   readonly memsz: bigint;

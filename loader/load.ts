@@ -10,7 +10,7 @@ import type { GuestMemory } from "../src/memory/mod.ts";
 import { bzImageEntry, placeBzImage, relocatedHeader } from "./bzimage.ts";
 import { checkCommandLine, checkPrintable, DEFAULT_CMDLINE_SIZE } from "./cmdline.ts";
 import { type DetectedKernel, detectKernel } from "./detect.ts";
-import { checkBelow4GiB, checkEntry, planElf } from "./elf.ts";
+import { checkBelow4GiB, checkEntry, elfEntry, planElf } from "./elf.ts";
 import { LoadOptionError } from "./errors.ts";
 import { planFlat } from "./flat.ts";
 import type { ImageSource } from "./image.ts";
@@ -117,11 +117,11 @@ function loadElf(
     if (protocol === "pvh" && notes.guestOs !== "linux") checkNotEmpty(options.initrd, "initrd");
     else checkInitrd(options.initrd);
   }
-  const { entry, pieces } = planElf(image, elf);
+  const pieces = planElf(image, elf);
+  const entry = protocol === "pvh" ? notes.pvhEntry : elfEntry(image, elf);
   checkBelow4GiB(image, "p_paddr", pieces);
   checkPlaces(memory, image.name, "p_paddr", pieces, reserved);
-  const pvhEntry = notes?.pvhEntry ?? entry;
-  checkEntry(image, "XEN_ELFNOTE_PHYS32_ENTRY", pvhEntry, pieces);
+  if (protocol === "pvh") checkEntry(image, "XEN_ELFNOTE_PHYS32_ENTRY", entry, pieces);
   // A 32-bit kernel maps the first 896 MiB only; a 64-bit one takes any address that fits its pointers.
   const addrMax = elf.class === 32 ? DEFAULT_INITRD_ADDR_MAX : FOUR_GIB - 1;
   const initrd = findInitrd(memory, options, [...reserved, ...pieces], addrMax);
@@ -130,14 +130,13 @@ function loadElf(
   const base = {
     file: image.name,
     format: "elf",
+    entry,
     ranges: rangesOf(pieces),
     cmdline,
     cmdlineSize: DEFAULT_CMDLINE_SIZE,
     initrd,
   } as const;
-  return protocol === "pvh"
-    ? { ...base, protocol, entry: pvhEntry, guestOs: notes.guestOs }
-    : { ...base, protocol, entry };
+  return protocol === "pvh" ? { ...base, protocol, guestOs: notes.guestOs } : { ...base, protocol };
 }
 
 function loadMultiboot(
@@ -148,8 +147,8 @@ function loadMultiboot(
 ): LoadedMultiboot {
   const { cmdline = "", reserved = [], memoryMap = pcMemoryMap(memory) } = options;
   checkPrintable(cmdline, image.name);
-  const { entry, pieces } = planMultiboot(image);
-  checkPlaces(memory, image.name, "load_addr", pieces, reserved);
+  const { entry, pieces, field } = planMultiboot(image);
+  checkPlaces(memory, image.name, field, pieces, reserved);
   const taken: NamedRange[] = [...reserved, ...pieces];
   const sources = modulesOf(options);
   const modules = sources.map((source): PlacedModule => {

@@ -3,13 +3,15 @@
  * initrds are made of.
  *
  * ```ts
+ * import assert from "node:assert/strict";
  * import { BytesImage, loadKernel } from "denovisor/loader";
  * import { GuestMemory } from "denovisor/memory";
  *
  * const memory = GuestMemory.forTest(1 << 20);
  * const hlt = new BytesImage("hlt", new Uint8Array([0xf4]));
  * const kernel = loadKernel(memory, hlt, { protocol: "flat", flat: { address: 0x1000 } });
- * console.assert(kernel.entry === 0x1000 && memory.readU8(0x1000) === 0xf4);
+ * assert.equal(kernel.entry, 0x1000);
+ * assert.equal(memory.readU8(0x1000), 0xf4);
  * ```
  *
  * A kernel from a file, with its initrd, goes like this:

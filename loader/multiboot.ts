@@ -13,7 +13,7 @@
  * | the entry                                 | must be in what is loaded                             |
  * @module
  */
-import { checkBelow4GiB, checkEntry, planElf, readElf } from "./elf.ts";
+import { checkBelow4GiB, checkEntry, elfEntry, planElf, readElf } from "./elf.ts";
 import { ELF_MAGIC } from "./elf_header.ts";
 import { KernelFormatError } from "./errors.ts";
 import { type ImageSource, readUpTo, viewOf } from "./image.ts";
@@ -56,6 +56,8 @@ export interface MultibootHeader {
 export interface MultibootKernel {
   readonly entry: number;
   readonly pieces: readonly Piece[];
+  /** The field that gives the pieces' places, for messages. */
+  readonly field: "load_addr" | "p_paddr";
 }
 
 /** Looks for the header in the file's first 8 KiB. */
@@ -100,9 +102,10 @@ export function planMultiboot(image: ImageSource): MultibootKernel {
       "its multiboot header has no address fields (flag 16), and it is not an ELF file";
     throw bad(image, "flags", header.flags, problem, "set flag 16, or link it as ELF");
   }
-  const elf = planElf(image, readElf(image));
-  checkBelow4GiB(image, "p_paddr", elf.pieces);
-  return elf;
+  const elf = readElf(image);
+  const pieces = planElf(image, elf);
+  checkBelow4GiB(image, "p_paddr", pieces);
+  return { entry: elfEntry(image, elf), pieces, field: "p_paddr" };
 }
 
 function checkRequirements(image: ImageSource, flags: number): void {
@@ -154,7 +157,7 @@ function planAddresses(
   const pieces = [{ what: "the kernel", start: loadAddr, end, fileOffset, fileSize }];
   checkEntry(image, "entry_addr", entryAddr, pieces);
   checkBelow4GiB(image, "load_addr", pieces);
-  return { entry: entryAddr, pieces };
+  return { entry: entryAddr, pieces, field: "load_addr" };
 }
 
 const REBUILD = "the file is damaged or wrongly linked: build it again";

@@ -46,7 +46,7 @@ export function without(
   ranges: readonly GuestRange[],
   taken: readonly GuestRange[],
 ): GuestRange[] {
-  const sorted = [...taken].sort((a, b) => a.start - b.start);
+  const sorted = taken.filter(({ start, end }) => start < end).sort((a, b) => a.start - b.start);
   const left: GuestRange[] = [];
   for (const { start, end } of ranges) {
     let from = start;

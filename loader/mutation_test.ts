@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { GuestMemory } from "../src/memory/mod.ts";
 import { SETUP_HEADER_FIELDS } from "./bzimage_header.ts";
 import { LoaderError } from "./errors.ts";
-import { BytesImage } from "./image.ts";
+import { BytesImage, type ImageSource } from "./image.ts";
 import { loadKernel } from "./load.ts";
 import type { LoadedKernel, LoadOptions } from "./loaded.ts";
 import { type NamedRange, overlaps } from "./ranges.ts";
@@ -153,6 +153,40 @@ function load(bytes: Uint8Array, { offset, size }: Field): bigint {
   return value;
 }
 
+/**
+ * An image with `tail` bytes of zeros behind its own, which takes offence at being read outside of its
+ * size or into large buffers other than guest memory: a loader must not allocate what a header asks for.
+ */
+function guarded(bytes: Uint8Array, tail: number): ImageSource {
+  const size = bytes.length + tail;
+  return {
+    name: "kernel",
+    size,
+    read(offset, into) {
+      assert.ok(offset >= 0 && offset + into.length <= size, `read at ${offset}`);
+      assert.ok(into.buffer instanceof SharedArrayBuffer || into.length <= MIB, "large buffer");
+      into.fill(0);
+      into.set(bytes.subarray(offset, offset + into.length));
+    },
+  };
+}
+
+/** Guest memories of 4 MiB in one region; in two that adjoin; and with a hole below 4 GiB. */
+const MEMORIES: readonly GuestMemory[] = [
+  [[0, 4 * MIB]],
+  [[0, MIB + 0x10100], [MIB + 0x10100, 4 * MIB]],
+  [[0, 2 * MIB], [4096 * MIB, 4097 * MIB]],
+].map((ranges) =>
+  GuestMemory.attach({
+    regions: ranges.map(([start, end]) => ({
+      guestAddress: start,
+      size: end - start,
+      buffer: new SharedArrayBuffer(end - start),
+      byteOffset: 0,
+    })),
+  })
+);
+
 /** A loaded kernel's promises: everything in RAM, nothing over another thing or what's reserved. */
 function checkLoaded(memory: GuestMemory, kernel: LoadedKernel): void {
   const places: NamedRange[] = [...kernel.ranges];
@@ -180,7 +214,7 @@ function checkLoaded(memory: GuestMemory, kernel: LoadedKernel): void {
 
 Deno.test("each kernel that the mutations start from loads unchanged", () => {
   const protocols = KERNELS.map(({ bytes }) => {
-    const memory = GuestMemory.forTest(4 * MIB);
+    const [memory] = MEMORIES;
     const initrd = new BytesImage("initrd", new Uint8Array(5000));
     const kernel = loadKernel(memory, new BytesImage("kernel", bytes), {
       reserved: RESERVED,
@@ -203,7 +237,6 @@ Deno.test("each kernel that the mutations start from loads unchanged", () => {
 });
 
 Deno.test("10,000 mutated kernels load within RAM or give a LoaderError, and nothing else", () => {
-  const memory = GuestMemory.forTest(4 * MIB);
   const initrd = new BytesImage("initrd", new Uint8Array(5000));
   const options = fc.constantFrom<LoadOptions>(
     {},
@@ -223,9 +256,11 @@ Deno.test("10,000 mutated kernels load within RAM or give a LoaderError, and not
       fc.nat(KERNELS.length - 1),
       fc.array(mutation, { minLength: 1, maxLength: 3 }),
       options,
-      (which, mutations, choice) => {
+      fc.constantFrom(...MEMORIES),
+      fc.constantFrom(0, 0, 0, 1 << 30),
+      (which, mutations, choice, memory, tail) => {
         const { bytes, fields } = KERNELS[which];
-        const image = new BytesImage("kernel", mutate(bytes, fields, mutations));
+        const image = guarded(mutate(bytes, fields, mutations), tail);
         let outcome: string;
         try {
           const kernel = loadKernel(memory, image, { ...choice, reserved: RESERVED });

@@ -1,0 +1,78 @@
+/**
+ * Whether this host's KVM runs stock kernels: a tiny guest in kernel mode tries the instructions that a KVM
+ * without hardware behind it lacks. Nothing is concluded from names of modules, processors or hypervisors.
+ *
+ * The guest can't hang this program: it runs in a Worker, which is kicked out of KVM_RUN when time is up.
+ * @module
+ */
+import { installKickHandler, kickThread } from "../../ffi/mod.ts";
+import type { InstructionResult } from "./probe_guest.ts";
+import { EXPIRED, type ProbeAnswer, type ProbeJob, THREAD, WORDS } from "./probe_job.ts";
+import { type ProbeTest, TESTS } from "./probe_payload.ts";
+
+export type { InstructionResult };
+
+/** What the probe found. */
+export interface ProbeResult {
+  /** Whether every instruction works that the guest's CPUID offers. */
+  readonly runsStockKernels: boolean;
+  /** One result for each instruction; empty where nothing could be tried. */
+  readonly instructions: readonly InstructionResult[];
+  /** Why nothing could be tried, such as a missing /dev/kvm; undefined where it could. */
+  readonly problem?: string;
+}
+
+/** A test takes a few milliseconds; on a busy, emulated host perhaps a hundred times that. */
+const TIMEOUT_MS = 10_000;
+const KICK_INTERVAL_MS = 10;
+
+let cached: Promise<ProbeResult> | undefined;
+
+/**
+ * Tries it, once in this process. Never rejects: a host that can't try does not run stock kernels.
+ *
+ * On other architectures than x86-64 there is no such KVM to be told apart, so nothing is tried.
+ */
+export function probeStockKernels(): Promise<ProbeResult> {
+  return cached ??= probe();
+}
+
+async function probe(): Promise<ProbeResult> {
+  if (Deno.build.arch !== "x86_64") return { runsStockKernels: true, instructions: [] };
+  const answer = await runProbe(TESTS, TIMEOUT_MS);
+  if ("problem" in answer) return { runsStockKernels: false, instructions: [], ...answer };
+  const { results } = answer;
+  const works = results.every(({ status }) => status === "works" || status === "not-offered");
+  return { runsStockKernels: works, instructions: results };
+}
+
+/** Runs tests of the payload in a Worker, for at most about `timeout` milliseconds. Never rejects. */
+export async function runProbe(tests: readonly ProbeTest[], timeout: number): Promise<ProbeAnswer> {
+  installKickHandler();
+  const words = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
+  const answer = Promise.withResolvers<ProbeAnswer>();
+  const worker = new Worker(new URL("./probe_worker.ts", import.meta.url), { type: "module" });
+  worker.onmessage = ({ data }: MessageEvent<ProbeAnswer>) => answer.resolve(data);
+  worker.onerror = (event) => {
+    // Without this, an error in the Worker would end the whole process.
+    event.preventDefault();
+    answer.resolve({ problem: event.message });
+  };
+  const job: ProbeJob = { words: words.buffer, tests };
+  worker.postMessage(job);
+  const timer = setTimeout(() => Atomics.store(words, EXPIRED, 1), timeout);
+  // Again and again: a single signal that comes just before KVM_RUN would be lost.
+  const kicker = setInterval(() => kickWhenExpired(words), KICK_INTERVAL_MS);
+  try {
+    return await answer.promise;
+  } finally {
+    clearTimeout(timer);
+    clearInterval(kicker);
+    worker.terminate();
+  }
+}
+
+function kickWhenExpired(words: Int32Array): void {
+  const thread = Atomics.load(words, THREAD);
+  if (Atomics.load(words, EXPIRED) !== 0 && thread !== 0) kickThread(thread);
+}

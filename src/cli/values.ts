@@ -1,0 +1,84 @@
+/**
+ * Values of options: text in, a checked value or a {@linkcode UsageError} out.
+ * @module
+ */
+import { UsageError } from "./errors.ts";
+
+const MILLISECONDS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  "": 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** The longest time a timer can be set to: 2^31 - 1 ms, a little less than 25 days. */
+const LONGEST = 2 ** 31 - 1;
+
+/**
+ * A time span such as `30s`, `2m`, `1.5h` or `500ms`; a number alone is seconds.
+ *
+ * @returns milliseconds, at least 1
+ * @throws {UsageError}
+ */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|)$/.exec(text.trim());
+  if (match === null) {
+    throw new UsageError("A time is a number with a unit, such as 500ms, 30s, 2m or 1h.");
+  }
+  const milliseconds = Math.round(Number(match[1]) * MILLISECONDS[match[2]]);
+  if (milliseconds < 1) throw new UsageError("A time is at least 1ms.");
+  if (milliseconds > LONGEST) throw new UsageError("A time is at most 24 days.");
+  return milliseconds;
+}
+
+/** A time span for people: `850 ms`, `2.4 s`. */
+export function formatDuration(milliseconds: number): string {
+  return milliseconds < 1000
+    ? `${Math.round(milliseconds)} ms`
+    : `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+/** A whole number of at least 1. @throws {UsageError} */
+export function parseCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text) || Number(text) < 1) {
+    throw new UsageError("It has to be a whole number of at least 1.");
+  }
+  return Number(text);
+}
+
+/** Text that is not empty. @throws {UsageError} */
+export function parsePath(text: string): string {
+  if (text === "") throw new UsageError("A path can't be empty.");
+  return text;
+}
+
+/** A file for the guest with the command line that its kernel is told for it. */
+export interface ModuleValue {
+  readonly path: string;
+  readonly cmdline: string;
+}
+
+/** `PATH` or `PATH,CMDLINE`; the first comma ends the path. @throws {UsageError} */
+export function parseModule(text: string): ModuleValue {
+  const comma = text.indexOf(",");
+  if (comma === -1) return { path: parsePath(text), cmdline: "" };
+  return { path: parsePath(text.slice(0, comma)), cmdline: text.slice(comma + 1) };
+}
+
+/** Where the guest's console goes. */
+export type ConsoleTarget =
+  | { readonly kind: "stdio" }
+  | { readonly kind: "none" }
+  | { readonly kind: "file"; readonly path: string };
+
+/** `stdio`, `none`, `file:PATH`, or a path that can be told from a mistyped word. @throws {UsageError} */
+export function parseConsole(text: string): ConsoleTarget {
+  if (text === "stdio" || text === "none") return { kind: text };
+  if (text.startsWith("file:")) return { kind: "file", path: parsePath(text.slice(5)) };
+  if (/[/.]/.test(text)) return { kind: "file", path: text };
+  throw new UsageError(
+    `A console is stdio, none or a file. For a file of that name write file:${text}.`,
+  );
+}

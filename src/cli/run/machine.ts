@@ -1,0 +1,33 @@
+/**
+ * What `run` needs of a machine: an interface, so that tests can give it a fake one.
+ * @module
+ */
+import type { CheckedConfig } from "../../machine/config.ts";
+import type { MachineEnd, TimelineEntry } from "../../machine/end.ts";
+
+/** The guest's console. */
+export interface MachineConsole {
+  /** What the guest writes. It closes when the machine is disposed of, or has ended. */
+  readonly output: ReadableStream<Uint8Array>;
+  /** Types into the guest; resolves once the bytes are taken. */
+  write(bytes: Uint8Array): Promise<void>;
+}
+
+/** A machine that was built, with its vCPUs paused. */
+export interface RunnableMachine extends AsyncDisposable {
+  start(): void;
+  /** Stops all vCPUs. */
+  stop(): Promise<void>;
+  /** Never rejects. */
+  readonly ended: Promise<MachineEnd>;
+  readonly console: MachineConsole;
+  readonly timeline: readonly TimelineEntry[];
+  /** For each vCPU, how often it left the guest, by the exit's name. */
+  readonly exits: readonly Readonly<Record<string, number>>[];
+}
+
+/** Builds a machine; an aborted signal gives it up. */
+export type CreateMachine = (
+  config: CheckedConfig,
+  options: { readonly signal: AbortSignal },
+) => Promise<RunnableMachine>;

@@ -1,0 +1,91 @@
+/**
+ * `deno task test`: everything that can be checked on this machine, on both rigs; `deno task ok` (`--quick`):
+ * what takes less than two minutes, with what is installed already.
+ *
+ * The whole run installs what it lacks, then runs the static checks, the tests of the host, and the tests that need a KVM
+ * for stock kernels: on the host where it has one, in the lab otherwise. Closes with one line,
+ * `N passed, N failed, N skipped`, and with status 1 if anything failed.
+ * @module
+ */
+import { ensureDebianPackages, kernelAsset } from "./assets/mod.ts";
+import { CHECKOUT } from "./lab/mod.ts";
+import { probeStockKernels } from "../src/cli/doctor/probe.ts";
+import { add, closingLine, type Counts, readCounts } from "./summary.ts";
+
+/** What the tests' oracles and payloads need: a file or command that tells whether it's there, and its package. */
+const NEEDS = {
+  gcc: "gcc",
+  as: "binutils",
+  iasl: "acpica-tools",
+  cpio: "cpio",
+  python3: "python3-minimal",
+  "/usr/include/linux/kvm.h": "linux-libc-dev",
+  "/usr/include/stdio.h": "libc6-dev",
+};
+
+/** Everything that has tests, examples in its docs among them. */
+const TESTED = ["src", "devices", "loader", "tests", "bench", "mod.ts"];
+/** Tests that need a KVM for stock kernels. */
+const GUEST_TESTS = "tests/guest";
+/** Tests that every KVM can run, and so are run on both rigs. */
+const DIRECT_TESTS = "tests/direct";
+/** Tests that fetch packages or boot the lab. */
+const SLOW_TESTS = ["tests/lab", "tests/assets"];
+
+const encoder = new TextEncoder();
+
+/** Runs one step with its output shown as it comes. */
+async function step(title: string, [program, ...args]: string[], total: Counts): Promise<void> {
+  Deno.stdout.writeSync(encoder.encode(`\n== ${title}\n`));
+  const child = new Deno.Command(program, {
+    args,
+    cwd: CHECKOUT,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+    env: { DENO_NO_UPDATE_CHECK: "1" },
+  }).spawn();
+  let tail = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of child.stdout) {
+    Deno.stdout.writeSync(chunk);
+    // The counts stand in the last lines; a failing run lists its failures before them.
+    tail = (tail + decoder.decode(chunk, { stream: true })).slice(-4096);
+  }
+  const { success } = await child.status;
+  add(total, readCounts(tail), success);
+}
+
+const deno = (...args: string[]) => [Deno.execPath(), ...args];
+const test = (...args: string[]) => deno("test", "-A", "--no-check", "--doc", ...args);
+
+async function quickGate(total: Counts): Promise<void> {
+  await step("format", deno("fmt", "--check", "--quiet"), total);
+  await step("lint", deno("lint", "--quiet"), total);
+  await step("types", deno("check", "--quiet"), total);
+  const ignored = [GUEST_TESTS, ...SLOW_TESTS].join();
+  await step("on this host", test(`--ignore=${ignored}`, ...TESTED), total);
+}
+
+async function everything(total: Counts): Promise<void> {
+  await ensureDebianPackages(NEEDS);
+  // Fetched first, so that a failure to fetch is not mistaken for a failed test.
+  await kernelAsset("cloud");
+  await kernelAsset("generic");
+  await quickGate(total);
+  await step("what is fetched, and the lab", test(...SLOW_TESTS), total);
+  const { runsStockKernels } = await probeStockKernels();
+  if (runsStockKernels) {
+    await step("stock kernels on this host", test(GUEST_TESTS), total);
+  } else {
+    const lab = deno("run", "-A", "--quiet", "tests/lab/main.ts", "--memory", "10G", "--");
+    await step("in the lab", [...lab, ...test(DIRECT_TESTS, GUEST_TESTS)], total);
+  }
+}
+
+const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+const began = performance.now();
+await (Deno.args.includes("--quick") ? quickGate(total) : everything(total));
+const minutes = ((performance.now() - began) / 60_000).toFixed(1);
+Deno.stdout.writeSync(encoder.encode(`\nall in ${minutes} minutes\n${closingLine(total)}\n`));
+Deno.exit(total.failed === 0 ? 0 : 1);

@@ -5,11 +5,17 @@
  */
 
 import type { AttachContext, AttachedDevice, DeviceModule, DeviceSpec } from "./device.ts";
-import { serial } from "./legacy/serial.ts";
+import { acpiPm, debugExit, i8042, port92, postCode, rtc, serial } from "./legacy/mod.ts";
 
 /** Every kind of device that there is. */
 const modules: readonly DeviceModule<never, DeviceSpec>[] = [
   serial,
+  i8042,
+  rtc,
+  debugExit,
+  postCode,
+  acpiPm,
+  port92,
 ];
 
 const byKind = new Map(modules.map((module) => [module.kind, module]));

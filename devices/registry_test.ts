@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { attachDevice, deviceKinds, deviceModule, UnknownDeviceError } from "./registry.ts";
+import { postCode } from "./legacy/mod.ts";
+import { TestRig } from "./test_rig.ts";
+
+Deno.test("each kind of device is in the registry once, under its own name", () => {
+  assert.equal(new Set(deviceKinds).size, deviceKinds.length);
+  for (const kind of deviceKinds) assert.equal(deviceModule(kind).kind, kind);
+});
+
+Deno.test("a spec is attached by its kind, without its module being named", () => {
+  const rig = new TestRig();
+  const { ranges, lock } = attachDevice(postCode.create({}), rig.context);
+  for (const { space, base, size, device } of ranges) rig[space].insert(base, size, device, lock);
+  rig.out(0x80, 0x12);
+  assert.equal(rig.in(0x80), 0x12);
+});
+
+Deno.test("a kind that does not exist is an error that says which do", () => {
+  assert.throws(
+    () => attachDevice({ kind: "floppy" }, new TestRig().context),
+    (error: unknown) =>
+      error instanceof UnknownDeviceError && error.message.includes('"floppy"') &&
+      error.message.includes("serial"),
+  );
+});

@@ -45,6 +45,7 @@ const EXPLAINED: ReadonlySet<string> = new Set([
   "OutOfMemoryError",
   "KvmUnavailableError",
   "MsrError",
+  "MachineFailedError",
 ]);
 
 /** What a user is told about an error. */

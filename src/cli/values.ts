@@ -48,6 +48,13 @@ export function parseCount(text: string): number {
   return Number(text);
 }
 
+/** A guest physical address, `0x…` or decimal. @throws {UsageError} */
+export function parseAddress(text: string): number {
+  const address = /^(0x[0-9a-f]+|\d+)$/i.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(address)) return address;
+  throw new UsageError("An address is a number such as 0x100000.");
+}
+
 /** Text that is not empty. @throws {UsageError} */
 export function parsePath(text: string): string {
   if (text === "") throw new UsageError("A path can't be empty.");

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { UsageError } from "./errors.ts";
-import { formatDuration, parseConsole, parseCount, parseDuration, parseModule } from "./values.ts";
+import {
+  formatDuration,
+  parseAddress,
+  parseConsole,
+  parseCount,
+  parseDuration,
+  parseModule,
+} from "./values.ts";
 
 Deno.test("times are numbers with units, and seconds without", () => {
   for (
@@ -61,5 +68,12 @@ Deno.test("a count is a whole number of at least one", () => {
   assert.equal(parseCount("16"), 16);
   for (const text of ["", "0", "-1", "1.5", "two", "0x2", "9".repeat(20)]) {
     assert.throws(() => parseCount(text), UsageError, text);
+  }
+});
+
+Deno.test("an address is hexadecimal with 0x, or decimal", () => {
+  assert.deepEqual([parseAddress("0x7C00"), parseAddress("31744")], [0x7c00, 0x7c00]);
+  for (const text of ["", "7c00", "-1", "0x", "1M", "0x10000000000000000"]) {
+    assert.throws(() => parseAddress(text), UsageError, text);
   }
 });

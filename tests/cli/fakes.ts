@@ -139,6 +139,12 @@ export class FakeMachine implements RunnableMachine {
     this.#writer.close().catch(() => {});
   }
 
+  /** The monitor fails under the guest. */
+  fail(error: Error): void {
+    this.#ended.reject(error);
+    this.#writer.close().catch(() => {});
+  }
+
   stop(): Promise<void> {
     this.stops++;
     this.end({ kind: "stopped" });

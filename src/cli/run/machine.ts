@@ -7,7 +7,7 @@ import type { MachineEnd, TimelineEntry } from "../../machine/end.ts";
 
 /** The guest's console. */
 export interface MachineConsole {
-  /** What the guest writes. It closes when the machine is disposed of, or has ended. */
+  /** What the guest writes; it closes when the machine has ended. */
   readonly output: ReadableStream<Uint8Array>;
   /** Types into the guest; resolves once the bytes are taken. */
   write(bytes: Uint8Array): Promise<void>;
@@ -18,7 +18,7 @@ export interface RunnableMachine extends AsyncDisposable {
   start(): void;
   /** Stops all vCPUs. */
   stop(): Promise<void>;
-  /** Never rejects. */
+  /** Rejects only when the monitor itself failed. */
   readonly ended: Promise<MachineEnd>;
   readonly console: MachineConsole;
   readonly timeline: readonly TimelineEntry[];

@@ -121,7 +121,6 @@ class Session implements Disposable {
       throw error;
     }
     await using _release = machine;
-    this.#timeline = machine.timeline;
     if (stopper.reason !== undefined) return outside(stopper.reason);
     const pumping = this.#output.pump(machine.console.output);
     this.#connect(machine);
@@ -131,6 +130,7 @@ class Session implements Disposable {
     if (stopper.reason !== undefined) await machine.stop();
     const end = await machine.ended;
     this.#exits = machine.exits;
+    this.#timeline = machine.timeline;
     // Without a request the output has all the time that its reader takes.
     await Promise.race([pumping, stopper.requested]);
     if (stopper.reason !== undefined) await atMost(DRAIN_MS, pumping);

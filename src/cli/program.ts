@@ -1,0 +1,171 @@
+/**
+ * Parser and help, made from the tables of the verbs.
+ * @module
+ */
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import manifest from "../../deno.json" with { type: "json" };
+import { UsageError } from "./errors.ts";
+import { EXIT_OK, EXIT_STATUSES, EXIT_USAGE } from "./exit_status.ts";
+import { kebab } from "./names.ts";
+import { print, say, type System } from "./system.ts";
+import type {
+  Example,
+  HelpSection,
+  OptionSpec,
+  OptionTable,
+  SwitchSpec,
+  ValuesOf,
+  Verb,
+} from "./verb.ts";
+
+/** A command line that was understood. */
+export interface Call {
+  readonly verb: Verb;
+  readonly operands: readonly string[];
+  readonly options: ValuesOf<OptionTable>;
+}
+
+function commanderOption(name: string, spec: OptionSpec): Option {
+  const long = `--${kebab(name)}`;
+  if (spec.kind === "switch") return new Option(long, spec.summary);
+  const notes = [];
+  if (spec.choices !== undefined) notes.push(spec.choices.join(", "));
+  if (spec.fallback !== undefined) notes.push(`default: ${spec.fallback}`);
+  const summary = notes.length === 0 ? spec.summary : `${spec.summary} (${notes.join("; ")})`;
+  const option = new Option(`${long} <${spec.value}>`, summary);
+  return option.argParser((text: string, earlier: unknown) => {
+    const value = attempt(() => parseValue(spec, text));
+    if (spec.kind === "value") return value;
+    return Array.isArray(earlier) ? [...earlier, value] : [value];
+  });
+}
+
+function parseValue(spec: Exclude<OptionSpec, SwitchSpec>, text: string): unknown {
+  if (spec.choices === undefined || spec.choices.includes(text)) return spec.parse(text);
+  throw new UsageError(`It is one of ${spec.choices.join(", ")}.`);
+}
+
+/** What an option that was not given stands for. */
+function absent(spec: OptionSpec): unknown {
+  if (spec.kind === "switch") return false;
+  return spec.kind === "list" ? [] : undefined;
+}
+
+/** A value's error in the form in which commander names the option that it belongs to. */
+function attempt<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof UsageError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}
+
+function section({ title, lines }: HelpSection): string {
+  return [`\n${title}`, ...lines.map((line) => `  ${line}`)].join("\n");
+}
+
+function exampleSection(examples: readonly Example[]): string {
+  const lines = examples.flatMap(({ command, does }) => [command, `    ${does}`]);
+  return section({ title: "Examples:", lines });
+}
+
+const ROOT_EXAMPLES: readonly Example[] = [
+  { command: "denovisor doctor", does: "can this host run a stock kernel?" },
+  {
+    command: "denovisor run /boot/vmlinuz --initrd initrd.cpio",
+    does: "boot Linux with its console in this terminal; Ctrl-A x ends it",
+  },
+  {
+    command: "denovisor run vmlinux --console none --timeout 10s",
+    does: "boot without a console, for ten seconds at most",
+  },
+  { command: "denovisor help run", does: "every option of run" },
+];
+
+/** Commander's complaint in the form of this program's messages. */
+function complain(text: string, system: System): void {
+  say(system, text.replace(/^error: /, "").replace("\n(", " (").trimEnd());
+}
+
+/** The parser of all verbs; a call that was understood is given to `found`. */
+function build(verbs: readonly Verb[], system: System, found: (call: Call) => void): Command {
+  const output = {
+    writeOut: (text: string) => print(system.stdout, text),
+    writeErr: (text: string) => print(system.stderr, text),
+    outputError: (text: string) =>
+      say(system, text.replace(/^error: /, "").replace("\n(", " (").trimEnd()),
+  };
+  const program = new Command("denovisor")
+    .description("A virtual machine monitor for Linux/KVM.")
+    .usage("VERB [options]")
+    .version(manifest.version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .addHelpCommand(
+      new Command("help").argument("[verb]").summary("print a verb's help").helpGroup("Verbs:"),
+    )
+    .commandsGroup("Verbs:")
+    .exitOverride()
+    .configureOutput(output)
+    .addHelpText("after", () => exampleSection(ROOT_EXAMPLES))
+    .addHelpText("after", () =>
+      section({
+        title: "Exit status:",
+        lines: EXIT_STATUSES.map(([status, meaning]) => `${status.padEnd(6)} ${meaning}`),
+      }));
+  for (const verb of verbs) {
+    const command = program.command(verb.name)
+      .summary(verb.summary)
+      .description(verb.description)
+      .helpOption("-h, --help", "print this help")
+      .allowExcessArguments(false)
+      .configureOutput({
+        ...output,
+        outputError: (text) => complain(`${text}Try: denovisor help ${verb.name}`, system),
+      })
+      .addHelpText("after", () => exampleSection(verb.examples))
+      .addHelpText("after", () => verb.sections.map(section).join("\n"));
+    for (const { name, summary } of verb.operands) {
+      command.addArgument(new Argument(`<${name}>`, summary));
+    }
+    for (const [name, spec] of Object.entries(verb.options)) {
+      command.addOption(commanderOption(name, spec));
+    }
+    command.action(() => {
+      const defaults = Object.entries(verb.options).map(([name, spec]) => [name, absent(spec)]);
+      const options = { ...Object.fromEntries(defaults), ...command.opts() };
+      found({ verb, operands: command.args, options });
+    });
+  }
+  return program;
+}
+
+/** `help VERB` of a verb that does not exist is the same mistake as `VERB`, and gets the same suggestion. */
+function verbWithHelp(args: readonly string[], verbs: readonly Verb[]): readonly string[] {
+  const [first, verb] = args;
+  if (first !== "help" || verb === undefined || verbs.some(({ name }) => name === verb)) {
+    return args;
+  }
+  return [verb];
+}
+
+/**
+ * Understands a command line. Help, the version and complaints are printed here.
+ *
+ * @returns the call, or the exit status where there's nothing left to do
+ */
+export function parse(
+  args: readonly string[],
+  verbs: readonly Verb[],
+  system: System,
+): Call | number {
+  let call: Call | undefined;
+  const program = build(verbs, system, (found) => call = found);
+  try {
+    program.parse(verbWithHelp(args, verbs), { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+  }
+  return call ?? EXIT_USAGE;
+}

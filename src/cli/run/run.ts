@@ -1,0 +1,123 @@
+/**
+ * `denovisor run`: from parsed options to an exit status.
+ * @module
+ */
+import { ConfigError, Machine, type MachineConfig, parseConfig } from "../../machine/mod.ts";
+import { HostError, messageOf, statusOf, UsageError } from "../errors.ts";
+import { kebab } from "../names.ts";
+import { print, say, type System } from "../system.ts";
+import type { CreateMachine } from "./machine.ts";
+import { messagesOf, reportOf, reportOfError, type RunReport, timelineLines } from "./outcome.ts";
+import { runMachine, type RunRequest, type RunResult } from "./session.ts";
+import type { RunOptions } from "./spec.ts";
+
+/** The action of the verb. @returns the exit status */
+export function run(
+  operands: readonly string[],
+  options: RunOptions,
+  system: System,
+): Promise<number> {
+  return runWith(Machine.create, operands, options, system);
+}
+
+/** The same with machines of the caller's. */
+export async function runWith(
+  create: CreateMachine,
+  [kernel]: readonly string[],
+  options: RunOptions,
+  system: System,
+): Promise<number> {
+  const began = performance.now();
+  let report: RunReport;
+  try {
+    const request = requestOf(kernel, options);
+    const result = await runMachine(request, system, create);
+    if (options.timeline) say(system, ["timeline:", ...timelineLines(result.timeline)].join("\n"));
+    const messages = [
+      ...messagesOf(result, request.console.kind === "stdio"),
+      ...await hint(result),
+    ];
+    if (messages.length > 0) say(system, messages.join("\n"));
+    report = reportOf(result);
+  } catch (error) {
+    say(system, messageOf(error));
+    report = reportOfError(messageOf(error), statusOf(error), performance.now() - began);
+  }
+  return tell(report, options, system);
+}
+
+/** A configuration's field as it is typed: `flat.address` is `--flat-address`, `modules.0.path` `--module`. */
+function typed(field: string): string {
+  if (field === "kernel") return "KERNEL";
+  return field.startsWith("modules") ? "--module" : `--${kebab(field).replace(".", "-")}`;
+}
+
+const FLAT_MODES = { 16: 16, 32: 32, 64: 64 } as const;
+
+/** What the options ask for. @throws {UsageError} naming each option that is wrong */
+function requestOf(kernel: string, options: RunOptions): RunRequest {
+  const { initrd, cmdline, memory, cpus, module: modules, protocol, hugePages } = options;
+  const { flatMode, flatAddress, flatEntry } = options;
+  const config: MachineConfig = {
+    kernel,
+    initrd,
+    cmdline,
+    memory,
+    cpus,
+    modules: [...modules],
+    protocol,
+    flat: {
+      mode: flatMode === undefined ? undefined : FLAT_MODES[flatMode],
+      address: flatAddress,
+      entry: flatEntry,
+    },
+    hugePages,
+  };
+  try {
+    return {
+      config: parseConfig(config),
+      console: options.console ?? { kind: "stdio" },
+      timeout: options.timeout,
+      onReboot: options.onReboot ?? "exit",
+    };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const problems = error.problems.map((problem) => problem.replace(/^[\w.]+/, typed));
+    throw new UsageError(problems.join("\n"), { cause: error });
+  }
+}
+
+/** Where KVM gave up on an instruction, whether it can run stock kernels at all: a probe tells. */
+async function hint({ end }: RunResult): Promise<string[]> {
+  if (end.kind !== "crash" || !/KVM_INTERNAL_ERROR|emulation/.test(crashText(end.report))) {
+    return [];
+  }
+  const { probeStockKernels } = await import("../doctor/probe.ts");
+  const { runsStockKernels, instructions } = await probeStockKernels();
+  if (runsStockKernels) return [];
+  const failing = instructions.filter(({ status }) => status === "fails");
+  const names = failing.map(({ instruction }) => instruction).join(", ");
+  return [
+    `this host's KVM can't run stock kernels: it does not execute ${names} in kernel mode ` +
+    "(denovisor doctor tells more)",
+  ];
+}
+
+function crashText({ reason, details }: { reason: string; details: readonly string[] }): string {
+  return [reason, ...details].join("\n");
+}
+
+/** Writes the report where the options want it. @returns the exit status */
+function tell(report: RunReport, options: RunOptions, system: System): number {
+  const line = JSON.stringify(report) + "\n";
+  if (options.json) print(system.stderr, line);
+  if (options.jsonFile === undefined) return report.status;
+  try {
+    Deno.writeTextFileSync(options.jsonFile, line);
+    return report.status;
+  } catch (cause) {
+    const error = new HostError(`--json-file: ${messageOf(cause)}`, { cause });
+    say(system, error.message);
+    return statusOf(error);
+  }
+}

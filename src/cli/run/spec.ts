@@ -1,0 +1,117 @@
+/**
+ * The table of `denovisor run`.
+ * @module
+ */
+import { EXIT_STATUSES } from "../exit_status.ts";
+import {
+  parseAddress,
+  parseConsole,
+  parseCount,
+  parseDuration,
+  parseModule,
+  parsePath,
+} from "../values.ts";
+import { choice, defineVerb, flag, list, value, type ValuesOf } from "../verb.ts";
+
+/** The boot protocols of the machine, with which the machine's own list is compared by a test. */
+const PROTOCOLS = ["auto", "linux64", "linux32", "pvh", "multiboot", "flat"] as const;
+
+const text = (given: string) => given;
+
+/** The options of `denovisor run`. Those that the machine's configuration has too bear the same names. */
+export const runOptions = {
+  initrd: value("FILE", parsePath, "initial RAM disk (initramfs) for a Linux kernel"),
+  cmdline: value(
+    "TEXT",
+    text,
+    "the kernel's command line",
+    "one that suits the console",
+  ),
+  memory: value("SIZE", text, "the guest's RAM, such as 512M or 2G", "512M"),
+  cpus: value("N", parseCount, "number of vCPUs", "1"),
+  module: list(
+    "PATH[,CMDLINE]",
+    parseModule,
+    "a file for a PVH or multiboot kernel; may be repeated",
+  ),
+  protocol: choice("NAME", PROTOCOLS, "how the kernel is entered", "auto"),
+  flatMode: choice("BITS", ["16", "32", "64"], "how a flat image is entered", "16"),
+  flatAddress: value(
+    "ADDR",
+    parseAddress,
+    "where a flat image is loaded",
+    "what its mode suggests",
+  ),
+  flatEntry: value("ADDR", parseAddress, "where a flat image is entered", "its first byte"),
+  hugePages: choice(
+    "KIND",
+    ["none", "transparent", "2M"],
+    "host pages behind the guest's RAM",
+    "none",
+  ),
+  console: value(
+    "WHERE",
+    parseConsole,
+    "where the serial console goes: stdio, none or file:PATH",
+    "stdio",
+  ),
+  timeout: value("TIME", parseDuration, "stop the machine after a time, such as 30s or 2m"),
+  onReboot: choice("WHAT", ["exit", "restart"], "what a reset by the guest does", "exit"),
+  timeline: flag("tell on standard error when each step of the start was done"),
+  json: flag("end with one line of JSON on standard error: how the run ended"),
+  jsonFile: value("FILE", parsePath, "write that JSON to a file"),
+} as const;
+
+/** The parsed options of `denovisor run`. */
+export type RunOptions = ValuesOf<typeof runOptions>;
+
+/** `denovisor run KERNEL`. */
+export const runVerb = defineVerb({
+  name: "run",
+  summary: "boot a kernel in a machine of its own",
+  description:
+    "Boots a kernel in a machine of its own and connects the guest's serial console. The kernel may be a " +
+    "bzImage (the vmlinuz of a distribution), an ELF vmlinux, a PVH or multiboot kernel, or a flat image; " +
+    "its format is detected.",
+  operands: [{ name: "KERNEL", summary: "the kernel's file" }],
+  options: runOptions,
+  examples: [
+    {
+      command: "denovisor run vmlinuz --initrd initrd.cpio",
+      does: "boot Linux; its console is this terminal",
+    },
+    {
+      command: 'denovisor run vmlinuz --cpus 2 --memory 1G --cmdline "console=ttyS0 panic=-1"',
+      does: "two vCPUs, 1 GiB, and a command line of your own",
+    },
+    {
+      command: "denovisor run vmlinuz --console file:boot.log --timeout 30s --json",
+      does: "boot without a terminal, in a script",
+    },
+    {
+      command: "denovisor run --protocol flat --flat-mode 64 payload.bin",
+      does: "run bare code",
+    },
+    {
+      command: "echo poweroff | denovisor run vmlinuz --initrd initrd.cpio",
+      does: "type into the guest from a pipe",
+    },
+  ],
+  sections: [
+    {
+      title: "Keys, where the console is a terminal:",
+      lines: [
+        "Ctrl-A x       end the machine",
+        "Ctrl-A s       show the machine's status",
+        "Ctrl-A h       show these keys",
+        "Ctrl-A Ctrl-A  send Ctrl-A to the guest",
+        "Every other key, Ctrl-C too, goes to the guest.",
+      ],
+    },
+    {
+      title: "Exit status:",
+      lines: EXIT_STATUSES.map(([status, meaning]) => `${status.padEnd(6)} ${meaning}`),
+    },
+  ],
+  load: async () => (await import("./run.ts")).run,
+});

@@ -1,0 +1,10 @@
+/**
+ * The one list of the verbs of `denovisor`. A new verb is a folder here and a line in this list.
+ * @module
+ */
+import { doctorVerb } from "./doctor/spec.ts";
+import { runVerb } from "./run/spec.ts";
+import type { Verb } from "./verb.ts";
+
+/** The verbs, in the order of help. */
+export const verbs: readonly Verb[] = [runVerb, doctorVerb];

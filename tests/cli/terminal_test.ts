@@ -1,0 +1,208 @@
+/**
+ * The program on a pseudo-terminal and with pipes, with a guest that runs on this host's KVM.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { Kvm } from "../../src/kvm/mod.ts";
+import { buildConsoleKernel } from "./console_kernel.ts";
+import { DENO_ARGS, denovisor, MAIN, spawnDenovisor } from "./process.ts";
+
+const folder = await Deno.makeTempDir();
+globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+
+const kernel = await buildConsoleKernel(folder) ?? "";
+
+function hasKvm(): boolean {
+  try {
+    using _kvm = Kvm.open();
+    return Deno.build.arch === "x86_64";
+  } catch {
+    return false;
+  }
+}
+
+async function hasPython(): Promise<boolean> {
+  try {
+    const options: Deno.CommandOptions = { stdout: "null", stderr: "null" };
+    return (await new Deno.Command("python3", { ...options, args: ["-c", "import pty"] }).output())
+      .success;
+  } catch {
+    return false;
+  }
+}
+
+const noGuest = kernel === "" || !hasKvm();
+const noTerminal = noGuest || !await hasPython();
+
+type Step =
+  | { readonly expect: string }
+  | { readonly type: string }
+  | { readonly signal: Deno.Signal }
+  | { readonly raw: boolean }
+  | { readonly hangup: true };
+
+interface Left {
+  readonly status: number;
+  readonly output: string;
+  readonly restored: boolean | null;
+  readonly error: string | null;
+}
+
+/** Runs the program on a terminal. @throws what a step waited for in vain */
+async function onTerminal(args: readonly string[], ...steps: readonly Step[]): Promise<Left> {
+  const script = new URL("./pty.py", import.meta.url).pathname;
+  const { stdout } = await new Deno.Command("python3", {
+    args: [script, JSON.stringify(steps), Deno.execPath(), ...DENO_ARGS, ...args],
+    env: { DENO_NO_UPDATE_CHECK: "1" },
+    stderr: "inherit",
+  }).output();
+  const left: Left = JSON.parse(new TextDecoder().decode(stdout));
+  assert.equal(left.error, null, left.output);
+  return left;
+}
+
+const running: readonly Step[] = [{ expect: "ready" }, { raw: true }];
+
+function terminalTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: noTerminal, fn });
+}
+
+function guestTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: noGuest, fn });
+}
+
+terminalTest("Ctrl-A x ends the machine and restores the terminal", async () => {
+  const left = await onTerminal(["run", kernel], ...running, { type: "abc" }, { expect: "abc" }, {
+    type: "\x01x",
+  });
+  assert.deepEqual([left.status, left.restored], [0, true]);
+  assert.match(left.output, /denovisor: the machine was ended/);
+});
+
+terminalTest("Ctrl-C is the guest's key, and Ctrl-A h does not reach it", async () => {
+  const left = await onTerminal(
+    ["run", kernel],
+    ...running,
+    { type: "\x01h" },
+    { expect: "Ctrl-A Ctrl-A" },
+    { type: "<\x03\x01\x01>" },
+    { expect: "<\x03\x01>" },
+    { type: "e" },
+  );
+  assert.deepEqual([left.status, left.restored], [42, true]);
+});
+
+terminalTest("a crash restores the terminal and is reported", async () => {
+  const left = await onTerminal(["run", kernel], ...running, { type: "t" });
+  assert.deepEqual([left.status, left.restored], [122, true]);
+  assert.match(left.output, /denovisor: the guest crashed on vCPU 0: triple fault/);
+});
+
+for (const [signal, status] of [["SIGTERM", 143], ["SIGINT", 130], ["SIGHUP", 129]] as const) {
+  terminalTest(`${signal} ends the machine and restores the terminal`, async () => {
+    const left = await onTerminal(["run", kernel], ...running, { signal });
+    assert.deepEqual([left.status, left.restored], [status, true]);
+  });
+}
+
+terminalTest("a stop by SIGTSTP gives the terminal back until SIGCONT", async () => {
+  const left = await onTerminal(
+    ["run", kernel],
+    ...running,
+    { signal: "SIGTSTP" },
+    { raw: false },
+    { signal: "SIGCONT" },
+    { raw: true },
+    { type: "xyz" },
+    { expect: "xyz" },
+    { type: "e" },
+  );
+  assert.deepEqual([left.status, left.restored], [42, true]);
+});
+
+terminalTest("a timeout restores the terminal", async () => {
+  const left = await onTerminal(["run", kernel, "--timeout", "2s"], ...running);
+  assert.deepEqual([left.status, left.restored], [124, true]);
+});
+
+terminalTest("a terminal that goes away ends the machine", async () => {
+  const left = await onTerminal(["run", kernel], ...running, { hangup: true });
+  assert.equal(left.status, 129);
+});
+
+terminalTest("a restart goes on with the same terminal", async () => {
+  const left = await onTerminal(
+    ["run", kernel, "--on-reboot", "restart"],
+    ...running,
+    { type: "r" },
+    { expect: "restarting" },
+    { expect: "ready" },
+    { type: "e" },
+  );
+  assert.deepEqual([left.status, left.restored], [42, true]);
+});
+
+guestTest("a pipe's bytes are typed, and the guest's status is passed on", async () => {
+  const { status, out, err } = await denovisor(["run", kernel], "hello\ne");
+  assert.deepEqual([status, out, err], [42, "ready\nhello\n", ""]);
+});
+
+guestTest("a reset ends with status 0, and a panic before it with that of a crash", async () => {
+  const reset = await denovisor(["run", kernel], "r");
+  assert.deepEqual([reset.status, reset.err], [0, ""]);
+  const panic = await denovisor(["run", kernel, "--on-reboot", "restart"], "p");
+  assert.equal(panic.status, 122);
+  assert.equal(panic.err, "denovisor: the guest's kernel panicked: a test\n");
+});
+
+guestTest("the end of the input is not the end of the machine", async () => {
+  const { status, err } = await denovisor(["run", kernel, "--timeout", "700ms"], "x");
+  assert.equal(status, 124);
+  assert.equal(err, "denovisor: stopped after 700 ms (--timeout)\n");
+});
+
+guestTest("a console's file takes the output, and a timeout shows its end", async () => {
+  const log = `${folder}/console.log`;
+  const args = ["run", kernel, "--console", `file:${log}`, "--timeout", "700ms", "--json"];
+  const { status, out, err } = await denovisor(args, "e");
+  assert.deepEqual([status, out], [124, ""]);
+  assert.equal(await Deno.readTextFile(log), "ready\n");
+  const lines = err.trimEnd().split("\n");
+  assert.deepEqual(lines.slice(0, -1), [
+    "denovisor: stopped after 700 ms (--timeout)",
+    "denovisor: the last lines of the console:",
+    "denovisor:   ready",
+  ]);
+  const report = JSON.parse(lines.at(-1) ?? "");
+  assert.equal(report.status, 124);
+  assert(report.exits[0].KVM_EXIT_IO > 5);
+  assert(report.timeline.some(({ step }: { step: string }) => step === "kernel loaded"));
+});
+
+guestTest("SIGINT stops a guest that spins, without a terminal, too", async () => {
+  const child = spawnDenovisor(["run", kernel]);
+  const reader = child.stdout.getReader();
+  const first = await reader.read();
+  assert.equal(new TextDecoder().decode(first.value), "ready\n");
+  child.kill("SIGINT");
+  assert.equal((await child.status).code, 130);
+  await reader.cancel();
+  await child.stdin.close();
+  await child.stderr.cancel();
+});
+
+guestTest("a reader that goes away ends the machine", async () => {
+  const shell = new Deno.Command("sh", {
+    args: ["-c", '( yes | "$@"; echo "status $?" >&2 ) | head -c 10 >/dev/null', "sh"].concat(
+      Deno.execPath(),
+      ...DENO_ARGS.slice(0, -1),
+      MAIN,
+      "run",
+      kernel,
+    ),
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const { stderr } = await shell.output();
+  assert.equal(new TextDecoder().decode(stderr), "status 141\n");
+});

@@ -131,6 +131,19 @@ Deno.test("drained resolves when the last byte is read, and not before", async (
   assert.equal(await drained, true);
 });
 
+Deno.test("a writer is woken by the first byte taken from a full ring, and by the last, not between", () => {
+  const memory = ByteRing.allocate(4);
+  const ring = new ByteRing(memory);
+  // Word 4 of the header counts the wake-ups. Without them a writer would still wake, but late.
+  const woken = new Int32Array(memory, 16, 1);
+  ring.writeBytes(Uint8Array.of(1, 2, 3, 4));
+  const counts = [0, 1, 2, 3].map(() => {
+    ring.read();
+    return woken[0];
+  });
+  assert.deepEqual(counts, [1, 1, 1, 2]);
+});
+
 Deno.test("peeking copies what is there and takes nothing", () => {
   const ring = new ByteRing(ByteRing.allocate(4));
   ring.writeBytes(Uint8Array.of(9, 9, 9));

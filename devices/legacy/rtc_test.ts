@@ -154,10 +154,12 @@ Deno.test("software that polls the seconds alone sees them change within a tenth
 });
 
 Deno.test("a time that the guest sets goes on from there, and the host's clock is not asked again", () => {
-  const clock = new Clock("2026-11-22T15:34:56.700Z");
+  const clock = new Clock("2026-11-22T15:34:56.200Z");
   clock.setTime({ 0x32: 0x19, 9: 0x99, 8: 0x12, 7: 0x31, 6: 0x06, 4: 0x23, 2: 0x59, 0: 0x58 });
   assert.equal(clock.shown(), "1999-12-31 23:59:58 day 06");
-  clock.now += 500;
+  clock.now += 499;
+  assert.equal(clock.shown(), "1999-12-31 23:59:58 day 06");
+  clock.now += 1;
   assert.equal(clock.shown(), "1999-12-31 23:59:59 day 06", "the first second is half a one");
   clock.now += 1000;
   assert.equal(clock.shown(), "2000-01-01 00:00:00 day 07");

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { DeviceLock } from "../../src/bus/mod.ts";
+import { ByteRing } from "../byte_ring.ts";
 import type { ConsolePort } from "../device.ts";
 import { TestRig } from "../test_rig.ts";
 import { serial, type SerialOptions, type SerialSpec } from "./serial.ts";
@@ -124,6 +126,25 @@ Deno.test("each piece of a paste interrupts, and the line is low between pieces"
     assert.equal(read, 8);
   }
   await sending;
+});
+
+Deno.test("a guest that reads while a piece goes in does not get the next one before it is done", async () => {
+  // Else a fast guest would find data without end, and its driver give up on the port.
+  const { spec, rig, host } = port({ inputCapacity: 8 });
+  rig.out(COM1 + Register.MCR, MCR.RTS);
+  const lock = new DeviceLock(new Int32Array(spec.state, 0, 1), 0);
+  const input = new ByteRing(spec.input);
+  lock.acquire();
+  const sending = host.send(random(12));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(input.available, 8);
+  for (let i = 0; i < 5; i++) input.read();
+  lock.release();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(input.available, 3);
+  for (let i = 0; i < 3; i++) input.read();
+  await sending;
+  assert.equal(input.available, 4);
 });
 
 Deno.test("the caller may reuse its buffer as soon as send returns", async () => {

@@ -6,11 +6,10 @@ import type { RamRange } from "../../memory/mod.ts";
 import { BootSetupError, hex } from "./errors.ts";
 import {
   ACPI_TABLES,
-  CONVENTIONAL_MEMORY_END,
   HIGH_MEMORY_START,
   KVM_IDENTITY_MAP,
   KVM_TSS,
-  MP_TABLE,
+  LEGACY_HOLE,
 } from "./memory_map.ts";
 
 /** Address range types (ACPI 6.5, table 15.6; the same numbers in Xen's hvm_memmap_table_entry). */
@@ -26,7 +25,7 @@ export interface E820Entry {
 /**
  * The map of a guest with RAM at `ram`, in the order of addresses.
  *
- * The BIOS area and KVM's own pages are reserved. The place of display memory and option ROMs is not
+ * The BIOS area and KVM's own pages are reserved. The legacy hole is not
  * listed, so that nothing is put there, although RAM is behind it.
  *
  * @param ram the RAM's ranges; the first begins at 0 and reaches above 1 MiB
@@ -38,11 +37,11 @@ export function e820Map(ram: readonly RamRange[], reserved: readonly Range[] = [
   if (low === undefined || low.guestAddress !== 0 || low.size <= HIGH_MEMORY_START) {
     throw new BootSetupError("the first range of RAM must begin at 0 and reach above 1 MiB");
   }
-  const biosEnd = MP_TABLE.base + MP_TABLE.size;
+
   const kvmEnd = KVM_TSS.base + KVM_TSS.size;
   const entries = [
-    entry(0, CONVENTIONAL_MEMORY_END, E820Type.RAM),
-    entry(ACPI_TABLES.base, biosEnd, E820Type.RESERVED),
+    entry(0, LEGACY_HOLE.base, E820Type.RAM),
+    entry(ACPI_TABLES.base, HIGH_MEMORY_START, E820Type.RESERVED),
     entry(HIGH_MEMORY_START, low.size, E820Type.RAM),
     entry(KVM_IDENTITY_MAP.base, kvmEnd, E820Type.RESERVED),
     ...high.map((r) => entry(r.guestAddress, r.guestAddress + r.size, E820Type.RAM)),

@@ -5,28 +5,13 @@
  *
  * @module
  */
+import type { KvmSegment } from "../../kvm/mod.ts";
 
-/** A segment register with its hidden part: the fields of the kernel's struct kvm_segment. */
-export interface Segment {
-  readonly base: bigint;
-  /** In bytes, also where the descriptor counts pages. */
-  readonly limit: number;
-  readonly selector: number;
-  /** The descriptor's type field: 0xb is code, 0x3 data (both accessed), 0xb with `s` 0 a busy TSS. */
-  readonly type: number;
-  readonly present: number;
-  readonly dpl: number;
-  /** Default operation size: 1 for 32-bit code and stacks. */
-  readonly db: number;
-  /** 1 for code and data, 0 for system segments. */
-  readonly s: number;
-  /** 64-bit code. */
-  readonly l: number;
-  /** Whether the descriptor's limit counts pages of 4 KiB. */
-  readonly g: number;
-  readonly avl: number;
-  readonly unusable: number;
-}
+/**
+ * A segment register with its hidden part. `limit` is in bytes, also where the descriptor counts pages. Of
+ * `type`, 0xb is code and 0x3 data (both accessed), and with `s` 0, 0xb is a busy TSS.
+ */
+export type Segment = Readonly<KvmSegment>;
 
 const CODE = 0xb;
 const DATA = 0x3;

@@ -3,7 +3,7 @@
  *
  * ```
  * 0x0000_0000  RAM: the structures of the boot below 640 KiB, then free
- * 0x000a_0000  nothing is announced here: display memory and option ROMs on a PC
+ * 0x000a_0000  the legacy hole: display memory and option ROMs on a PC, nothing here
  * 0x000e_0000  RSDP and ACPI tables ┐ announced as reserved, where a PC has its BIOS: the two places
  * 0x000f_0000  MP table             ┘ in which a kernel without our hints searches for them
  * 0x0010_0000  RAM up to the device hole
@@ -45,17 +45,17 @@ export const BOOT_STACK = range("boot stack", 0x8000, 4 * KIB);
 export const BOOT_STACK_TOP = BOOT_STACK.base + BOOT_STACK.size - 16;
 /** The command line with its NUL. Linux keeps 2 KiB of it; others take more. */
 export const COMMAND_LINE = range("command line", 0x2_0000, 64 * KIB);
-/** The multiboot information structure, its module list, memory map and strings, built by the loader. */
-export const MULTIBOOT_INFO = range("multiboot info", 0x3_0000, 64 * KIB);
 /** PML4, one page-directory-pointer table and up to 62 page directories: see paging.ts. */
 export const PAGE_TABLES = range("page tables", 0x4_0000, 256 * KIB);
 
-/** Where usable conventional memory ends: 640 KiB. */
-export const CONVENTIONAL_MEMORY_END = 0xa_0000;
+/** Display memory and option ROMs on a PC: there is RAM behind it here, but no kernel expects any. */
+export const LEGACY_HOLE = range("legacy hole", 0xa_0000, 256 * KIB);
 /** RSDP, which kernels search in 0xe0000–0xfffff (ACPI 6.5, 5.2.5.1), and behind it the tables. */
 export const ACPI_TABLES = range("ACPI tables", 0xe_0000, 64 * KIB);
 /** The MP floating pointer, which kernels search in 0xf0000–0xfffff (MP 1.4, chapter 4), and its table. */
-export const MP_TABLE = range("MP table", 0xf_0000, 64 * KIB);
+export const MP_TABLE = range("MP table", 0xf_0000, 64 * KIB - 16);
+/** Where a processor begins after reset, as real mode reaches it: F000:FFF0. See reset_vector.ts. */
+export const RESET_VECTOR = range("reset vector", 0xf_fff0, 16);
 /** Where memory above the BIOS begins, and where Linux's protocols load a kernel by default. */
 export const HIGH_MEMORY_START = MIB;
 
@@ -124,22 +124,22 @@ export type BootProtocol =
 
 /**
  * What a loader must not put anything into, for each protocol: the structures that the machine writes
- * itself. The tables in the BIOS area are never the loader's.
+ * itself, and everything between 640 KiB and 1 MiB.
  */
 export function reservedRanges(protocol: BootProtocol): readonly NamedRange[] {
   return RESERVED[protocol];
 }
 
-const BIOS_AREA = [ACPI_TABLES, MP_TABLE];
+const BELOW_1_MIB = [LEGACY_HOLE, ACPI_TABLES, MP_TABLE, RESET_VECTOR];
 const RESERVED: Readonly<Record<BootProtocol, readonly NamedRange[]>> = {
-  linux64: [GDT, ZERO_PAGE, BOOT_STACK, COMMAND_LINE, PAGE_TABLES, ...BIOS_AREA],
-  linux32: [GDT, ZERO_PAGE, BOOT_STACK, COMMAND_LINE, ...BIOS_AREA],
-  pvh: [GDT, PVH_START_INFO, BOOT_STACK, COMMAND_LINE, ...BIOS_AREA],
-  multiboot: [GDT, BOOT_STACK, MULTIBOOT_INFO, ...BIOS_AREA],
-  flat64: [GDT, BOOT_STACK, PAGE_TABLES, ...BIOS_AREA],
-  flat32: [GDT, BOOT_STACK, ...BIOS_AREA],
+  linux64: [GDT, ZERO_PAGE, BOOT_STACK, COMMAND_LINE, PAGE_TABLES, ...BELOW_1_MIB],
+  linux32: [GDT, ZERO_PAGE, BOOT_STACK, COMMAND_LINE, ...BELOW_1_MIB],
+  pvh: [GDT, PVH_START_INFO, BOOT_STACK, COMMAND_LINE, ...BELOW_1_MIB],
+  multiboot: [GDT, BOOT_STACK, ...BELOW_1_MIB],
+  flat64: [GDT, BOOT_STACK, PAGE_TABLES, ...BELOW_1_MIB],
+  flat32: [GDT, BOOT_STACK, ...BELOW_1_MIB],
   // A real-mode image needs no descriptors; its stack is below it or where it puts one.
-  flat16: BIOS_AREA,
+  flat16: BELOW_1_MIB,
 };
 
 /**

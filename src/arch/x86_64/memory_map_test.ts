@@ -13,10 +13,9 @@ const LOW_STRUCTURES = [
   map.PVH_START_INFO,
   map.BOOT_STACK,
   map.COMMAND_LINE,
-  map.MULTIBOOT_INFO,
   map.PAGE_TABLES,
 ];
-const BIOS_AREA = [map.ACPI_TABLES, map.MP_TABLE];
+const BIOS_AREA = [map.ACPI_TABLES, map.MP_TABLE, map.RESET_VECTOR];
 const DEVICES = [
   map.PCI_MMIO32,
   map.PCI_ECAM,
@@ -38,7 +37,7 @@ function assertDisjoint(ranges: readonly map.NamedRange[]): void {
 Deno.test("the boot structures lie side by side in conventional memory, behind the BIOS data area", () => {
   assertDisjoint(LOW_STRUCTURES);
   for (const { name, base, size } of LOW_STRUCTURES) {
-    assert.ok(base >= 0x500 && base + size <= map.CONVENTIONAL_MEMORY_END, name);
+    assert.ok(base >= 0x500 && base + size <= map.LEGACY_HOLE.base, name);
   }
 });
 
@@ -92,12 +91,14 @@ Deno.test("the most RAM ends at the last physical address", () => {
   assert.equal(last.guestAddress + last.size, 2 ** 36);
 });
 
-Deno.test("each protocol reserves what it writes, and the BIOS area always", () => {
+Deno.test("each protocol reserves what it writes, and all below 1 MiB that is no RAM on a PC", () => {
   const names = (protocol: map.BootProtocol) => map.reservedRanges(protocol).map((r) => r.name);
   for (const protocol of ["linux64", "linux32", "pvh", "multiboot", "flat64", "flat32", "flat16"]) {
     const ranges = map.reservedRanges(protocol as map.BootProtocol);
     assertDisjoint(ranges);
-    for (const table of BIOS_AREA) assert.ok(ranges.includes(table), `${protocol}: ${table.name}`);
+    for (const range of [map.LEGACY_HOLE, ...BIOS_AREA]) {
+      assert.ok(ranges.includes(range), `${protocol}: ${range.name}`);
+    }
   }
   assert.ok(names("linux64").includes("page tables") && names("linux64").includes("zero page"));
   assert.ok(!names("linux32").includes("page tables"));

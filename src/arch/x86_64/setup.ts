@@ -1,0 +1,174 @@
+/**
+ * The steps from a loaded kernel to processors that are about to run it.
+ *
+ * @module
+ */
+import type { KvmCpuidEntry2, Vcpu } from "../../kvm/mod.ts";
+import type { GuestMemory } from "../../memory/mod.ts";
+import { type AcpiDevice, type aml, buildAcpiTables, type PowerRegisters } from "./acpi/mod.ts";
+import type { BootImage } from "./boot_image.ts";
+import { type BootState, bootState } from "./boot_registers.ts";
+import {
+  apicIds,
+  type CpuTopology,
+  processorSignature,
+  vcpuCpuid,
+  type VcpuCpuidOptions,
+} from "./cpuid/mod.ts";
+import { type E820Entry, e820Map } from "./e820.ts";
+import { setBootFpu } from "./fpu.ts";
+import { configureLapic } from "./lapic.ts";
+import {
+  ACPI_TABLES,
+  checkFits,
+  COMMAND_LINE,
+  GDT,
+  MP_TABLE,
+  type NamedRange,
+  PVH_START_INFO,
+  RESET_VECTOR,
+  ZERO_PAGE,
+} from "./memory_map.ts";
+import { buildMpTable } from "./mp_table.ts";
+import { bootMsrs, type MsrVcpu, setBootMsrs, type SkippedMsr } from "./msrs.ts";
+import { writeIdentityMap } from "./paging.ts";
+import { buildPvhStartInfo } from "./pvh.ts";
+import { resetVector } from "./reset_vector.ts";
+import { buildZeroPage } from "./zero_page.ts";
+
+/** The machine as its guest is told of it. */
+export interface BootConfiguration {
+  readonly image: BootImage;
+  readonly topology: CpuTopology;
+  /** KVM_GET_SUPPORTED_CPUID. */
+  readonly supportedCpuid: readonly KvmCpuidEntry2[];
+  /** The devices that a kernel can't find by itself. */
+  readonly devices: readonly AcpiDevice[];
+  /** Further AML for `\_SB`: a PCI host bridge, for one. */
+  readonly acpiTerms?: readonly aml.Aml[];
+  readonly power: PowerRegisters;
+  /** The CMOS index of the RTC's century byte, where it has one. */
+  readonly rtcCentury?: number;
+  /** What else is neither RAM nor free for devices: the PCI ECAM, for one. */
+  readonly reserved?: readonly { readonly base: number; readonly size: number }[];
+}
+
+/**
+ * Writes all that the guest finds in its memory beside the kernel: firmware tables and what its boot protocol
+ * passes.
+ *
+ * @returns the registers of the boot processor
+ * @throws {BootSetupError} what the kernel can't be entered or told with
+ */
+export function configureBoot(memory: GuestMemory, configuration: BootConfiguration): BootState {
+  const { image, reserved } = configuration;
+  // First what can be refused, so that a failure leaves the memory as it was.
+  const state = bootState(image);
+  const memoryMap = e820Map(memory.regions, reserved);
+  const rsdp = writeFirmwareTables(memory, configuration);
+  writeProtocolData(memory, image, memoryMap, rsdp);
+  if (state.gdt.length > 0) place(memory, GDT, state.gdt);
+  return state;
+}
+
+/** Writes the ACPI tables, the MP table and the reset vector; returns the RSDP's address. */
+function writeFirmwareTables(memory: GuestMemory, configuration: BootConfiguration): number {
+  const { topology, devices, acpiTerms, power, rtcCentury, supportedCpuid } = configuration;
+  const ids = apicIds(topology);
+  const acpi = buildAcpiTables(ACPI_TABLES.base, {
+    apicIds: ids,
+    devices,
+    terms: acpiTerms,
+    power,
+    rtcCentury,
+  });
+  const processor = processorSignature(supportedCpuid);
+  place(memory, ACPI_TABLES, acpi.bytes);
+  place(memory, MP_TABLE, buildMpTable(MP_TABLE.base, ids, processor));
+  place(memory, RESET_VECTOR, resetVector(power));
+  return acpi.rsdp;
+}
+
+/** Writes what the kernel's boot protocol passes in memory. */
+function writeProtocolData(
+  memory: GuestMemory,
+  image: BootImage,
+  memoryMap: readonly E820Entry[],
+  rsdp: number,
+): void {
+  switch (image.protocol) {
+    case "linux64":
+      place(memory, ZERO_PAGE, buildZeroPage({ image, memoryMap, rsdp }));
+      writeCommandLine(memory, image);
+      writeIdentityMap(memory, memory.end);
+      break;
+    case "linux32":
+      place(memory, ZERO_PAGE, buildZeroPage({ image, memoryMap, rsdp }));
+      writeCommandLine(memory, image);
+      break;
+    case "pvh":
+      place(memory, PVH_START_INFO, buildPvhStartInfo(image, memoryMap, rsdp));
+      writeCommandLine(memory, image);
+      break;
+    case "flat64":
+      writeIdentityMap(memory, memory.end);
+      break;
+    case "multiboot":
+    case "flat32":
+    case "flat16":
+      break;
+  }
+}
+
+function writeCommandLine(memory: GuestMemory, { commandLine = "" }: BootImage): void {
+  place(memory, COMMAND_LINE, new TextEncoder().encode(commandLine + "\0"));
+}
+
+function place(memory: GuestMemory, into: NamedRange, bytes: Uint8Array): void {
+  checkFits(bytes.length, into);
+  memory.write(into.base, bytes);
+}
+
+/** What is asked of a vCPU in order to set it up. */
+export type BootVcpu =
+  & MsrVcpu
+  & Pick<
+    Vcpu,
+    "getLapic" | "getSregs" | "setCpuid2" | "setFpu" | "setLapic" | "setRegs" | "setSregs"
+  >;
+
+/** How a vCPU is set up. */
+export interface VcpuConfiguration extends VcpuCpuidOptions {
+  /** KVM_GET_SUPPORTED_CPUID. */
+  readonly supportedCpuid: readonly KvmCpuidEntry2[];
+  /** For the boot processor: what {@link configureBoot} gave. The others wait for INIT and SIPI. */
+  readonly bootState?: BootState;
+}
+
+/**
+ * Sets up a vCPU, before its first KVM_RUN.
+ *
+ * @returns the MSRs that this host refused and that the guest can do without, for the log
+ * @throws {MsrError} an MSR that the host refused and the guest needs
+ * @throws {BootSetupError} a topology that does not add up
+ * @throws {SysError}
+ */
+export function configureVcpu(vcpu: BootVcpu, configuration: VcpuConfiguration): SkippedMsr[] {
+  const { bootState, supportedCpuid, index } = configuration;
+  // CPUID comes first: KVM judges control registers and MSRs by it.
+  const cpuid = vcpuCpuid(supportedCpuid, configuration);
+  vcpu.setCpuid2(cpuid.entries);
+  const skipped = setBootMsrs(vcpu, bootMsrs(cpuid));
+  setBootFpu(vcpu);
+  configureLapic(vcpu, index === 0);
+  if (bootState !== undefined) setBootState(vcpu, bootState);
+  return skipped;
+}
+
+function setBootState(vcpu: BootVcpu, { regs, sregs }: BootState): void {
+  const { data, ...special } = sregs;
+  // The APIC's base, CR2, CR8 and the LDT stay what KVM's reset made them.
+  const segments = { ds: data, es: data, fs: data, gs: data, ss: data };
+  vcpu.setSregs({ ...vcpu.getSregs(), ...special, ...segments });
+  vcpu.setRegs(regs);
+}

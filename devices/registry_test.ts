@@ -16,6 +16,13 @@ Deno.test("a spec is attached by its kind, without its module being named", () =
   assert.equal(rig.in(0x80), 0x12);
 });
 
+Deno.test("options that a kind does not have are passed over, so that all kinds are made alike", () => {
+  const options = { base: 0x3f8, memoryBelow4G: 2 ** 20, irqFd: undefined };
+  for (const kind of deviceKinds) {
+    assert.equal(deviceModule(kind).create(options as never).kind, kind);
+  }
+});
+
 Deno.test("a kind that does not exist is an error that says which do", () => {
   assert.throws(
     () => attachDevice({ kind: "floppy" }, new TestRig().context),

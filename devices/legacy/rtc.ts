@@ -61,6 +61,12 @@ export interface RtcSpec extends DeviceSpec {
   readonly state: SharedArrayBuffer;
 }
 
+function checkSize(name: string, size: number): void {
+  if (!Number.isSafeInteger(size) || size < 0) {
+    throw new RangeError(`rtc: ${name} is ${size}, not a number of bytes`);
+  }
+}
+
 /** Puts the size of memory where firmware does. */
 function writeMemorySize(cells: Uint8Array, options: RtcOptions): void {
   const put = (at: number, bytes: number, value: number) => {
@@ -98,11 +104,8 @@ export const rtc: DeviceModule<RtcOptions, RtcSpec> = {
   kind: KIND,
 
   create(options) {
-    for (const [name, size] of Object.entries(options)) {
-      if (!Number.isSafeInteger(size) || size < 0) {
-        throw new RangeError(`rtc: ${name} is ${size}, not a number of bytes`);
-      }
-    }
+    checkSize("memoryBelow4G", options.memoryBelow4G);
+    checkSize("memoryAbove4G", options.memoryAbove4G ?? 0);
     const state = RTC_STATE.allocate();
     initialize(state, Date.now());
     writeMemorySize(RTC_STATE.views(state).bytes.cells, options);

@@ -103,7 +103,10 @@ export class VcpuRegisters extends VcpuFd {
     this.set("KVM_SET_SREGS2", KVM_SET_SREGS2, KvmSregs2, sregs);
   }
 
-  /** [KVM_GET_FPU](https://docs.kernel.org/virt/kvm/api.html#kvm-get-fpu): the x87 and SSE state. */
+  /**
+   * [KVM_GET_FPU](https://docs.kernel.org/virt/kvm/api.html#kvm-get-fpu): the x87 and SSE state. KVM neither
+   * gives nor takes its mxcsr: that one is in the XSAVE area alone.
+   */
   getFpu(): KvmFpu {
     return this.get("KVM_GET_FPU", KVM_GET_FPU, KvmFpu);
   }

@@ -10,8 +10,8 @@ import * as v from "valibot";
 /** The most vCPUs that the boot tables and the APIC ids of this machine are made for. */
 export const MAX_CPUS = 254;
 
-/** The least memory that any kernel format has room in. */
-export const MIN_MEMORY = 1 << 20;
+/** The least memory that holds a machine's own tables and a kernel. */
+export const MIN_MEMORY = 2 << 20;
 
 const PAGE = 4096;
 
@@ -66,12 +66,26 @@ const Path = v.pipe(
   v.check((path) => !path.includes("\0"), "a path can't contain a NUL character"),
 );
 
+const Address = v.pipe(
+  v.number("a guest physical address"),
+  v.safeInteger("a whole number"),
+  v.minValue(0, "a guest physical address is not negative"),
+);
+
 /** The boot protocols that can be asked for by name; `auto` takes the best that the file offers. */
 export const PROTOCOLS = ["auto", "linux64", "linux32", "pvh", "multiboot", "flat"] as const;
 
 const Schema = v.strictObject({
   kernel: Path,
   protocol: v.optional(v.picklist(PROTOCOLS, `one of ${PROTOCOLS.join(", ")}`), "auto"),
+  flat: v.optional(
+    v.strictObject({
+      mode: v.optional(v.picklist([16, 32, 64], "16, 32 or 64: real, protected or long mode"), 16),
+      address: v.optional(Address),
+      entry: v.optional(Address),
+    }),
+    {},
+  ),
   initrd: v.optional(Path),
   modules: v.optional(
     v.array(v.strictObject({ path: Path, cmdline: v.optional(v.string(), "") })),
@@ -81,7 +95,7 @@ const Schema = v.strictObject({
   memory: v.optional(
     v.pipe(
       Size,
-      v.minValue(MIN_MEMORY, "a machine needs at least 1M of memory"),
+      v.minValue(MIN_MEMORY, "a machine needs at least 2M of memory"),
       v.check((bytes) => bytes % PAGE === 0, `memory is a multiple of ${PAGE} bytes`),
     ),
     "512M",

@@ -15,6 +15,7 @@ Deno.test("a kernel is all that a configuration needs", () => {
   assert.deepEqual(parseConfig({ kernel: "vmlinuz" }), {
     kernel: "vmlinuz",
     protocol: "auto",
+    flat: { mode: 16 },
     modules: [],
     memory: 512 << 20,
     cpus: 1,
@@ -41,8 +42,8 @@ Deno.test("every field that is wrong is named, with what was given", () => {
 });
 
 Deno.test("memory that is not whole pages, or less than any kernel needs, is refused", () => {
-  assert.match(problemsOf({ kernel: "k", memory: 2 ** 20 + 1 })[0], /multiple of 4096/);
-  assert.match(problemsOf({ kernel: "k", memory: "4K" })[0], /at least 1M/);
+  assert.match(problemsOf({ kernel: "k", memory: 2 ** 21 + 1 })[0], /multiple of 4096/);
+  assert.match(problemsOf({ kernel: "k", memory: "4K" })[0], /at least 2M/);
 });
 
 Deno.test("too many vCPUs, or a part of one, are refused with the bound", () => {

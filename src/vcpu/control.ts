@@ -13,6 +13,7 @@
  * as above.
  * @module
  */
+import { waitForChange } from "../bus/mod.ts";
 import { kickThread } from "../ffi/mod.ts";
 
 /** A vCPU has to park until it is resumed. */
@@ -131,8 +132,7 @@ export class VcpuControl {
     for (;;) {
       const state = this.state;
       if (state === VcpuState.paused || state === VcpuState.stopped) return;
-      const change = Atomics.waitAsync(this.#words, STATE, state);
-      if (change.async) await change.value;
+      await waitForChange(this.#words, STATE, state);
     }
   }
 }

@@ -1,0 +1,74 @@
+/**
+ * x86-64 as a machine sees it: the steps of this folder, behind the door that all architectures share.
+ * @module
+ */
+import { describeExit, KVM_CAP, Vcpu, type X86VcpuSpec } from "../../kvm/mod.ts";
+import type { Architecture } from "../architecture.ts";
+import { POWER_REGISTERS } from "./acpi/mod.ts";
+import type { BootImage } from "./boot_image.ts";
+import type { BootState } from "./boot_registers.ts";
+import { apicIds, physicalAddressBits } from "./cpuid/mod.ts";
+import { createInterruptController } from "./interrupt_controller.ts";
+import { HIGH_MEMORY_START, maximumRam, ramRanges, reservedRanges } from "./memory_map.ts";
+import { acpiDevices, platformDevices, RTC_CENTURY } from "./platform.ts";
+import { configureBoot, configureVcpu } from "./setup.ts";
+
+/** Where flat images go: where a BIOS puts a boot sector, and the first byte above 1 MiB. */
+const FLAT_ADDRESS = { 16: 0x7c00, 32: HIGH_MEMORY_START, 64: HIGH_MEMORY_START } as const;
+
+/** The x86-64 architecture. */
+export const x86_64: Architecture<BootImage, BootState> = {
+  name: "x86_64",
+  defaultCommandLine: "console=ttyS0 panic=-1",
+  ramRanges,
+  platformDevices,
+
+  maximumRam: (kvm) => maximumRam(physicalAddressBits(kvm.getSupportedCpuid())),
+
+  vcpuIds: (cpus) => apicIds({ count: cpus }),
+
+  createInterruptController: (vm, cpus) =>
+    createInterruptController(vm, Math.max(...apicIds({ count: cpus }))),
+
+  reservedRanges: (protocol, mode) =>
+    reservedRanges(protocol === "flat" ? `flat${mode}` : protocol)
+      .map(({ name, base, size }) => ({ start: base, end: base + size, what: name })),
+
+  flatAddress: (mode) => FLAT_ADDRESS[mode],
+
+  writeBootData: (kvm, memory, image, cpus) =>
+    configureBoot(memory, {
+      image,
+      topology: { count: cpus },
+      supportedCpuid: kvm.getSupportedCpuid(),
+      devices: acpiDevices,
+      power: POWER_REGISTERS,
+      rtcCentury: RTC_CENTURY,
+    }),
+
+  configureVcpus(kvm, vcpus, bootState) {
+    const supportedCpuid = kvm.getSupportedCpuid();
+    const tscDeadlineTimer = kvm.checkExtension(KVM_CAP.TSC_DEADLINE_TIMER) > 0;
+    const notes = new Set<string>();
+    for (const [index, vcpu] of vcpus.entries()) {
+      const skipped = configureVcpu(vcpu, {
+        supportedCpuid,
+        topology: { count: vcpus.length },
+        index,
+        tscKhz: vcpu.getTscKhz(),
+        tscDeadlineTimer,
+        bootState: index === 0 ? bootState : undefined,
+      });
+      for (const { name, because } of skipped) notes.add(`this host refuses ${name}: ${because}`);
+    }
+    return [...notes];
+  },
+
+  attachVcpu: (spec) => Vcpu.attach(spec as X86VcpuSpec),
+
+  describeExit(vcpu, memory) {
+    const read = (address: number, length: number) =>
+      memory.isRam(address, length) ? memory.readBytes(address, length) : undefined;
+    return describeExit(vcpu, read).text.split("\n");
+  },
+};

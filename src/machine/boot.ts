@@ -1,0 +1,202 @@
+/**
+ * The boot, step by step in one order: from a checked configuration to vCPUs that wait for their start.
+ *
+ * Each step puts what it took from the host on a stack. When a later step fails, the stack gives all of it
+ * back; when none fails, the machine takes the stack over.
+ * @module
+ */
+import { architecture, type BootImage } from "../arch/mod.ts";
+import { EventFd, installKickHandler } from "../ffi/mod.ts";
+import { Kvm, KVM_CAP, type Vcpu, type Vm } from "../kvm/mod.ts";
+import { GuestRam } from "../memory/mod.ts";
+import { ExitCounts, VcpuControl } from "../vcpu/mod.ts";
+import { type ConsolePort, deviceModule, type DeviceSpec } from "../../devices/mod.ts";
+import { detectKernel, type LoadedKernel, loadKernel, openImage } from "../../loader/mod.ts";
+import { type CheckedConfig, ConfigError } from "./config.ts";
+import { irqLine } from "./vcpu_job.ts";
+import { VcpuThread } from "./vcpu_thread.ts";
+
+/** One vCPU with everything that the main isolate holds of it. */
+export interface MachineVcpu {
+  readonly vcpu: Vcpu;
+  readonly control: VcpuControl;
+  readonly exits: ExitCounts;
+  readonly thread: VcpuThread;
+}
+
+/** A machine that was built; its vCPUs are parked. */
+export interface BuiltMachine {
+  readonly ram: GuestRam;
+  readonly kernel: LoadedKernel;
+  readonly devices: readonly DeviceSpec[];
+  readonly console: ConsolePort;
+  readonly vcpus: readonly MachineVcpu[];
+  /** What this host refused and the guest can do without, a line each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Builds a machine.
+ *
+ * @param stack takes over everything that has to be given back
+ * @param mark is called when a step is done, with the step's name
+ * @throws {ConfigError | LoaderError | OutOfMemoryError | KvmUnavailableError | SysError}
+ */
+export function buildMachine(
+  config: CheckedConfig,
+  stack: AsyncDisposableStack,
+  mark: (step: string) => void,
+): BuiltMachine {
+  installKickHandler();
+  // Their isolates come up in the background while the rest is built.
+  const threads = spawnThreads(config.cpus, stack);
+  const files = openFiles(config, stack);
+  mark("files opened");
+
+  using kvm = Kvm.open();
+  checkLimits(config, kvm);
+  const vm = stack.use(kvm.createVm());
+  architecture.createInterruptController(vm, config.cpus);
+  mark("virtual machine created");
+
+  const ram = stack.use(GuestRam.allocate(architecture.ramRanges(config.memory), config.hugePages));
+  for (const [slot, region] of ram.slots.entries()) vm.setUserMemoryRegion({ slot, ...region });
+  mark("memory mapped");
+
+  const kernel = loadFiles(config, files, ram);
+  mark("kernel loaded");
+
+  const { devices, console } = createDevices(vm, ram, stack);
+  mark("devices created");
+
+  const image = bootImage(config, kernel);
+  const boot = architecture.writeBootData(kvm, ram.memory, image, config.cpus);
+  const ids = architecture.vcpuIds(config.cpus);
+  const vcpus = threads.map((thread, index): MachineVcpu => {
+    const vcpu = stack.use(vm.createVcpu(ids[index]));
+    return {
+      vcpu,
+      thread,
+      control: VcpuControl.create(),
+      exits: new ExitCounts(ExitCounts.allocate()),
+    };
+  });
+  const notes = architecture.configureVcpus(kvm, vcpus.map(({ vcpu }) => vcpu), boot);
+  mark("vCPUs configured");
+  return { ram, kernel, devices, console, vcpus, notes };
+}
+
+function spawnThreads(count: number, stack: AsyncDisposableStack): VcpuThread[] {
+  return Array.from({ length: count }, (_, index) => {
+    const thread = new VcpuThread(index);
+    stack.defer(() => thread.release());
+    return thread;
+  });
+}
+
+type Files = ReturnType<typeof openFiles>;
+
+/** Opens all files before anything else is done, so that a misspelt name costs nothing. */
+function openFiles(config: CheckedConfig, stack: AsyncDisposableStack) {
+  const open = (path: string, what: "kernel" | "initrd" | "module") => {
+    return stack.use(openImage(path, what));
+  };
+  return {
+    kernel: open(config.kernel, "kernel"),
+    initrd: config.initrd === undefined ? undefined : open(config.initrd, "initrd"),
+    modules: config.modules.map(({ path, cmdline }) => ({ image: open(path, "module"), cmdline })),
+  };
+}
+
+/** Refuses what this host's KVM can't give, with the figures. */
+function checkLimits(config: CheckedConfig, kvm: Kvm): void {
+  const problems: string[] = [];
+  const maxCpus = kvm.checkExtension(KVM_CAP.MAX_VCPUS);
+  if (config.cpus > maxCpus) {
+    problems.push(`cpus: this host's KVM gives a machine at most ${maxCpus} (got ${config.cpus})`);
+  }
+  const maxMemory = architecture.maximumRam(kvm);
+  if (config.memory > maxMemory) {
+    problems.push(
+      `memory: this host's processor addresses at most ${maxMemory} bytes (got ${config.memory})`,
+    );
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+function loadFiles(config: CheckedConfig, files: Files, ram: GuestRam): LoadedKernel {
+  const { flat } = config;
+  const protocol = config.protocol === "auto" ? undefined : config.protocol;
+  const detected = detectKernel(files.kernel, { protocol });
+  return loadKernel(ram.memory, files.kernel, {
+    protocol: detected.protocol,
+    reserved: architecture.reservedRanges(detected.protocol, flat.mode),
+    cmdline: commandLine(config, detected.protocol),
+    initrd: files.initrd,
+    modules: files.modules,
+    flat: detected.protocol === "flat"
+      ? { address: flat.address ?? architecture.flatAddress(flat.mode), entry: flat.entry }
+      : undefined,
+  });
+}
+
+/** Linux gets a command line that brings its messages to the console where none was given. */
+function commandLine(
+  config: CheckedConfig,
+  protocol: LoadedKernel["protocol"],
+): string | undefined {
+  if (config.cmdline !== undefined) return config.cmdline;
+  return protocol === "flat" || protocol === "multiboot"
+    ? undefined
+    : architecture.defaultCommandLine;
+}
+
+/** What the architecture is told of a kernel that was loaded. */
+function bootImage(config: CheckedConfig, kernel: LoadedKernel): BootImage {
+  const { entry } = kernel;
+  switch (kernel.protocol) {
+    case "linux64":
+    case "linux32":
+    case "pvh":
+      return {
+        protocol: kernel.protocol,
+        entry,
+        commandLine: kernel.cmdline,
+        setupHeader: kernel.protocol === "pvh" ? undefined : kernel.bzImage?.setupHeader,
+        initrd: kernel.initrd && {
+          address: kernel.initrd.start,
+          size: kernel.initrd.end - kernel.initrd.start,
+        },
+      };
+    case "multiboot":
+      return { protocol: "multiboot", entry, multibootInfo: kernel.info.start };
+    case "flat":
+      return { protocol: `flat${config.flat.mode}`, entry };
+  }
+}
+
+/** Makes the devices that every machine of this architecture has, with their interrupt lines. */
+function createDevices(
+  vm: Vm,
+  ram: GuestRam,
+  stack: AsyncDisposableStack,
+): { devices: DeviceSpec[]; console: ConsolePort } {
+  let console: ConsolePort | undefined;
+  const devices = architecture.platformDevices(ram.slots).map(({ kind, options, irq }) => {
+    const module = deviceModule(kind);
+    const line = irq === undefined ? {} : { irqFd: interruptLine(vm, irq, kind, stack) };
+    // The platform's options are data about a kind that only the registry knows.
+    const spec = module.create({ ...options, ...line } as never);
+    console ??= module.console?.(spec, { irq: irqLine });
+    return spec;
+  });
+  if (console === undefined) throw new Error("this architecture has no device with a console");
+  return { devices, console };
+}
+
+/** An eventfd that raises a line of the interrupt controller. */
+function interruptLine(vm: Vm, gsi: number, kind: string, stack: AsyncDisposableStack): number {
+  const event = stack.use(new EventFd(`interrupt of ${kind}`));
+  vm.irqfd(event.raw, gsi);
+  return event.raw;
+}

@@ -1,0 +1,87 @@
+/**
+ * A machine's console, in the main isolate: a stream of what the guest prints, and a way to type.
+ * @module
+ */
+import type { ConsolePort } from "../../devices/mod.ts";
+import { PanicScanner } from "../guest/panic.ts";
+
+/** The console of one machine. */
+export class MachineConsole {
+  /**
+   * What the guest prints, as it comes, to its last byte; it ends when the machine has. A guest that prints
+   * faster than this is read waits, so somebody has to read it or cancel it.
+   */
+  readonly output: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly #port: ConsolePort;
+  readonly #scanner = new PanicScanner();
+  readonly #pumped: Promise<void>;
+  #firstByte: number | undefined;
+  #demand = Promise.withResolvers<void>();
+  /** Set at the end of the run, or when nobody wants to see the output: then nothing is held back. */
+  #unbounded = false;
+  #cancelled = false;
+
+  /** @param port the host's end of the device that carries the console */
+  constructor(port: ConsolePort) {
+    this.#port = port;
+    let stream!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+    this.output = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start: (controller) => void (stream = controller),
+      pull: () => this.#demand.resolve(),
+      cancel: () => {
+        this.#cancelled = true;
+        this.#stopWaiting();
+      },
+    });
+    this.#pumped = this.#pump(stream);
+  }
+
+  /**
+   * Types `bytes` at the guest's console, after those of earlier calls. Resolves when all are on their way;
+   * the guest may have to read some first.
+   */
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#port.send(bytes);
+  }
+
+  /** What the guest's kernel said when it panicked. */
+  get panic(): string | undefined {
+    return this.#scanner.panic;
+  }
+
+  /** The last lines that the guest printed. */
+  get lastLines(): readonly string[] {
+    return this.#scanner.lastLines;
+  }
+
+  /** When the guest's first byte arrived, as performance.now() tells time; undefined before. */
+  get firstByte(): number | undefined {
+    return this.#firstByte;
+  }
+
+  /** Takes over what the guest has printed so far, then ends the output. The guest must have stopped. */
+  async finish(): Promise<void> {
+    this.#port.close();
+    this.#stopWaiting();
+    await this.#pumped;
+  }
+
+  #stopWaiting(): void {
+    this.#unbounded = true;
+    this.#demand.resolve();
+  }
+
+  async #pump(stream: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const chunk of this.#port.output()) {
+      this.#firstByte ??= performance.now();
+      this.#scanner.push(chunk);
+      if (this.#cancelled) continue;
+      stream.enqueue(chunk);
+      while (!this.#unbounded && (stream.desiredSize ?? 0) <= 0) {
+        await this.#demand.promise;
+        this.#demand = Promise.withResolvers();
+      }
+    }
+    if (!this.#cancelled) stream.close();
+  }
+}

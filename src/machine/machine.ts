@@ -1,0 +1,198 @@
+/**
+ * A virtual machine as an object: built from a configuration, started, paused, stopped, and given back.
+ * @module
+ */
+import type { GuestMemory } from "../memory/mod.ts";
+import { REQUEST_PAUSE, REQUEST_STOP, type VcpuStop } from "../vcpu/mod.ts";
+import { buildMachine, type BuiltMachine, type MachineVcpu } from "./boot.ts";
+import { type MachineConfig, parseConfig } from "./config.ts";
+import { MachineConsole } from "./console.ts";
+import type { MachineEnd, TimelineEntry } from "./end.ts";
+
+/** A host call failed under a running machine, or the monitor has a bug. The guest is not to blame. */
+export class MachineFailedError extends Error {
+  override readonly name = "MachineFailedError";
+}
+
+/**
+ * One virtual machine.
+ *
+ * ```ts ignore
+ * import { Machine } from "denovisor";
+ *
+ * await using machine = await Machine.create({ kernel: "vmlinuz", initrd: "initrd.cpio" });
+ * machine.start();
+ * for await (const chunk of machine.console.output) Deno.stdout.writeSync(chunk);
+ * console.log(await machine.ended);
+ * ```
+ */
+export class Machine implements AsyncDisposable {
+  /** What the guest prints, and how to type at it. */
+  readonly console: MachineConsole;
+  /**
+   * Why the machine has stopped, once it has and its console is read to the end.
+   *
+   * It rejects with {@linkcode MachineFailedError} only when the monitor itself failed.
+   */
+  readonly ended: Promise<MachineEnd>;
+  readonly #built: BuiltMachine;
+  readonly #stack: AsyncDisposableStack;
+  readonly #marks: TimelineEntry[];
+  readonly #began: number;
+  #started = false;
+  #stopRequested = false;
+
+  private constructor(
+    built: BuiltMachine,
+    stack: AsyncDisposableStack,
+    marks: TimelineEntry[],
+    began: number,
+  ) {
+    this.#built = built;
+    this.#stack = stack;
+    this.#marks = marks;
+    this.#began = began;
+    this.console = new MachineConsole(built.console);
+    this.ended = this.#watch();
+    // Whoever does not look at the end must not be ended by it.
+    this.ended.catch(() => {});
+  }
+
+  /**
+   * Builds a machine: reads the kernel, takes memory from the host, sets up devices and vCPUs. Nothing of the
+   * guest runs before {@linkcode start}.
+   *
+   * @param options.signal gives the building up
+   * @throws {ConfigError} naming each field that is wrong
+   * @throws {LoaderError} for a kernel, initrd or command line that can't be used
+   * @throws {OutOfMemoryError} for more memory than the host can give
+   * @throws {KvmUnavailableError} for a host that can't run machines, with the remedy
+   * @throws {SysError} for any other call that the host refused
+   */
+  static async create(
+    config: MachineConfig,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Machine> {
+    const began = performance.now();
+    const marks: TimelineEntry[] = [];
+    const mark = (step: string) => void marks.push({ step, at: performance.now() - began });
+    options.signal?.throwIfAborted();
+    const checked = parseConfig(config);
+    await using stack = new AsyncDisposableStack();
+    const built = buildMachine(checked, stack, mark);
+    options.signal?.throwIfAborted();
+    const machine = new Machine(built, stack.move(), marks, began);
+    machine.#postJobs();
+    return machine;
+  }
+
+  /** The guest's memory. While the guest runs, it changes at any time. */
+  get memory(): GuestMemory {
+    return this.#built.ram.memory;
+  }
+
+  /** The steps of the start so far, each with its time. */
+  get timeline(): readonly TimelineEntry[] {
+    const { firstByte } = this.console;
+    if (firstByte === undefined) return this.#marks;
+    return [...this.#marks, { step: "guest's first output", at: firstByte - this.#began }];
+  }
+
+  /** What this host refused and the guest can do without, a line each. */
+  get notes(): readonly string[] {
+    return this.#built.notes;
+  }
+
+  /** For each vCPU how often it left the guest, by the exit's name. */
+  get exits(): readonly Readonly<Record<string, number>>[] {
+    return this.#built.vcpus.map(({ exits }) => exits.byName());
+  }
+
+  /** Lets the vCPUs run for the first time. */
+  start(): void {
+    if (this.#started) throw new Error("the machine was started already");
+    this.#started = true;
+    this.#marks.push({ step: "vCPUs started", at: performance.now() - this.#began });
+    this.resume();
+  }
+
+  /**
+   * Takes every vCPU out of the guest, in whatever state it is. When this resolves none runs, and none has an
+   * access half done.
+   */
+  async pause(): Promise<void> {
+    this.#request(REQUEST_PAUSE);
+    await Promise.all(this.#built.vcpus.map(({ control }) => control.settled()));
+  }
+
+  /** Lets every vCPU go on where it was paused. */
+  resume(): void {
+    if (!this.#started) throw new Error("the machine has not been started");
+    for (const { control } of this.#built.vcpus) control.withdraw(REQUEST_PAUSE);
+  }
+
+  /** Stops the machine for good, in whatever state it is. A second call does nothing more. */
+  async stop(): Promise<void> {
+    this.#stopRequested = true;
+    this.#request(REQUEST_STOP);
+    await this.ended.catch(() => {});
+  }
+
+  /** Stops the machine and gives everything back to the host: memory, descriptors, Workers. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.#stack.disposeAsync();
+  }
+
+  #postJobs(): void {
+    const { ram, devices, vcpus } = this.#built;
+    for (const { vcpu, control, exits, thread } of vcpus) {
+      thread.run({
+        vcpu: vcpu.spec,
+        memory: ram.memory.spec,
+        devices,
+        control: control.spec,
+        exits: exits.memory,
+      });
+    }
+  }
+
+  #request(bits: number): void {
+    for (const { vcpu, control } of this.#built.vcpus) {
+      control.request(bits, () => void (vcpu.kvmRun.immediateExit = true));
+    }
+  }
+
+  /** Waits for the first vCPU that leaves, stops the others, and says what it all means. */
+  async #watch(): Promise<MachineEnd> {
+    const { vcpus } = this.#built;
+    const all = vcpus.map(({ thread }: MachineVcpu) => thread.stopped);
+    const first = await Promise.race(all);
+    this.#request(REQUEST_STOP);
+    const stops = await Promise.all(all);
+    await this.console.finish();
+    // A guest that asked for an end while another vCPU was being stopped still asked for it.
+    return this.#meaning(first.kind !== "stopped" ? first : stops.find(isOwn) ?? first);
+  }
+
+  #meaning(stop: VcpuStop): MachineEnd {
+    const { panic } = this.console;
+    switch (stop.kind) {
+      case "failed":
+        throw new MachineFailedError(stop.message);
+      case "reset":
+      case "power-off":
+        return panic === undefined ? stop : { kind: "panic", message: panic };
+      case "stopped":
+        if (!this.#stopRequested) throw new MachineFailedError("a vCPU stopped unasked");
+        return stop;
+      default:
+        return stop;
+    }
+  }
+}
+
+/** Whether a vCPU stopped for a reason of its own. */
+function isOwn(stop: VcpuStop): boolean {
+  return stop.kind !== "stopped";
+}

@@ -1,0 +1,72 @@
+/**
+ * What a vCPU's Worker does from its first message to its last.
+ * @module
+ */
+import { architecture } from "../arch/mod.ts";
+import { Bus, type IrqLine, PIO_SPACE_SIZE } from "../bus/mod.ts";
+import { signalEventFd } from "../ffi/mod.ts";
+import type { VcpuSpec } from "../kvm/mod.ts";
+import { GuestMemory, type GuestMemorySpec } from "../memory/mod.ts";
+import {
+  ExitCounts,
+  RequestNote,
+  runVcpu,
+  VcpuControl,
+  type VcpuControlSpec,
+  type VcpuStop,
+} from "../vcpu/mod.ts";
+import { type AttachContext, attachDevice, type DeviceSpec } from "../../devices/mod.ts";
+
+/** Everything that a vCPU's Worker is posted. */
+export interface VcpuJob {
+  readonly vcpu: VcpuSpec;
+  readonly memory: GuestMemorySpec;
+  readonly devices: readonly DeviceSpec[];
+  readonly control: VcpuControlSpec;
+  /** What {@linkcode ExitCounts.allocate} gave. */
+  readonly exits: SharedArrayBuffer;
+}
+
+/** An interrupt line behind an irqfd. */
+export function irqLine(fd: number): IrqLine {
+  return { trigger: () => signalEventFd(fd) };
+}
+
+/**
+ * Attaches to the machine in this isolate and runs the vCPU to its end.
+ *
+ * @throws {SysError} when KVM_RUN fails for a reason that is not the guest's
+ */
+export function runVcpuJob(job: VcpuJob): VcpuStop {
+  const memory = GuestMemory.attach(job.memory);
+  const control = VcpuControl.attach(job.control);
+  const requests = new RequestNote();
+  const vcpu = architecture.attachVcpu(job.vcpu);
+  const pio = new Bus("pio", PIO_SPACE_SIZE);
+  const mmio = new Bus("mmio");
+  const context: AttachContext = {
+    memory,
+    irq: irqLine,
+    requests,
+    interrupted: () => control.requests !== 0,
+  };
+  for (const spec of job.devices) {
+    const { ranges, lock } = attachDevice(spec, context);
+    for (const { space, base, size, device } of ranges) {
+      (space === "pio" ? pio : mmio).insert(base, size, device, lock);
+    }
+  }
+  return runVcpu({
+    vcpu,
+    pio,
+    mmio,
+    control,
+    requests,
+    exits: new ExitCounts(job.exits),
+    describe: (reason) => ({
+      reason,
+      vcpu: vcpu.id,
+      details: architecture.describeExit(vcpu, memory),
+    }),
+  });
+}

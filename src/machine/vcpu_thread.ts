@@ -1,0 +1,59 @@
+/**
+ * A vCPU's Worker, as the main isolate holds it.
+ *
+ * Workers take longest of all that a boot waits for (11 to 25 ms each, one after another), so they are
+ * spawned first and come up while the kernel is read. A Worker that runs its vCPU sits in a system call
+ * and can't be terminated; it has to be stopped through its {@linkcode VcpuControl} first.
+ * @module
+ */
+import type { VcpuStop } from "../vcpu/mod.ts";
+import type { VcpuJob } from "./vcpu_job.ts";
+
+/** What the Worker posts when its vCPU has stopped. */
+export type VcpuMessage =
+  | { readonly stop: VcpuStop }
+  /** The Worker's code threw: a host call failed, or there is a bug. */
+  | { readonly error: string };
+
+/** One Worker that will run, runs, or has run one vCPU. */
+export class VcpuThread {
+  readonly #worker: Worker;
+  readonly #stopped = Promise.withResolvers<VcpuStop>();
+  #running = false;
+
+  /** Spawns the Worker; it waits for its {@linkcode VcpuJob}. */
+  constructor(readonly index: number) {
+    const url = new URL("./vcpu_worker.ts", import.meta.url);
+    this.#worker = new Worker(url, { type: "module", name: `vcpu${index}` });
+    this.#worker.onmessage = ({ data }: MessageEvent<VcpuMessage>) => {
+      this.#settle("stop" in data ? data.stop : { kind: "failed", message: data.error });
+    };
+    this.#worker.onerror = (event) => {
+      // Without this, an error in the Worker would end the whole process.
+      event.preventDefault();
+      this.#settle({ kind: "failed", message: event.message });
+    };
+  }
+
+  /** Gives the Worker its vCPU. It parks before its first entry, until the pause is withdrawn. */
+  run(job: VcpuJob): void {
+    this.#running = true;
+    this.#worker.postMessage(job);
+  }
+
+  /** Why the vCPU has left its run loop; never rejects. */
+  get stopped(): Promise<VcpuStop> {
+    return this.#stopped.promise;
+  }
+
+  /** Ends the Worker. A vCPU that runs must have been asked to stop. */
+  async release(): Promise<void> {
+    if (this.#running) await this.#stopped.promise;
+    this.#worker.terminate();
+  }
+
+  #settle(stop: VcpuStop): void {
+    this.#running = false;
+    this.#stopped.resolve(stop);
+  }
+}

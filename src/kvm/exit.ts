@@ -146,16 +146,18 @@ function exitFields(run: KvmRun): Record<string, string> {
 function internalErrorFields(run: KvmRun): Record<string, string> {
   const { internal, emulation_failure: failure } = run.exit;
   const fields: Record<string, string> = { suberror: internalErrorName(internal.suberror) };
-  // Before KVM_CAP_EXIT_ON_EMULATION_FAILURE, ndata is 0 and there are no flags to read.
-  if (
-    internal.suberror === KVM_INTERNAL_ERROR.EMULATION && failure.ndata >= 1 &&
-    (failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) !== 0n
-  ) {
-    const length = Math.min(failure.insn_size, INSTRUCTION_BYTES);
-    fields["instruction bytes"] = formatBytes(failure.insn_bytes.subarray(0, length));
-  } else if (internal.ndata > 0) {
-    fields.data = internal.data.slice(0, internal.ndata).map(hex).join(" ");
+  // An emulation failure's data begins with flags, and what they announce; older kernels give none of it.
+  let debugData = 0;
+  if (internal.suberror === KVM_INTERNAL_ERROR.EMULATION && internal.ndata > 0) {
+    debugData = 1;
+    if ((failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) !== 0n) {
+      debugData = 3;
+      const length = Math.min(failure.insn_size, INSTRUCTION_BYTES);
+      fields["instruction bytes"] = formatBytes(failure.insn_bytes.subarray(0, length));
+    }
   }
+  const data = internal.data.slice(debugData, internal.ndata);
+  if (data.length > 0) fields.data = data.map(hex).join(" ");
   return fields;
 }
 
@@ -172,7 +174,8 @@ function codeAt(
   // The next page may lie anywhere.
   const length = Math.min(INSTRUCTION_BYTES, Number(PAGE - linearAddress % PAGE));
   const bytes = attempt(() => readMemory(physicalAddress, length));
-  return bytes && { linearAddress, physicalAddress, bytes };
+  if (bytes === undefined || bytes.length === 0) return undefined;
+  return { linearAddress, physicalAddress, bytes };
 }
 
 /** What `body` gives, or undefined where it throws: a report tells what it can. */

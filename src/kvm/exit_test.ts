@@ -99,7 +99,7 @@ kvmTest("an emulation failure tells the bytes of the instruction", () => {
   pretend(guest.vcpu, KVM_EXIT.INTERNAL_ERROR, {
     emulation_failure: {
       suberror: KVM_INTERNAL_ERROR.EMULATION,
-      ndata: 3,
+      ndata: 4,
       flags: 1n,
       insn_size: 3,
       insn_bytes: new Uint8Array([0x0f, 0xae, 0x28]),
@@ -108,6 +108,7 @@ kvmTest("an emulation failure tells the bytes of the instruction", () => {
   assert.deepEqual(describeExit(guest.vcpu).fields, {
     suberror: "KVM_INTERNAL_ERROR_EMULATION",
     "instruction bytes": "0f ae 28",
+    data: "0x0",
   });
 });
 

@@ -3,7 +3,6 @@
  * @module
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import manifest from "../../deno.json" with { type: "json" };
 import { UsageError } from "./errors.ts";
 import { EXIT_OK, EXIT_STATUSES, EXIT_USAGE } from "./exit_status.ts";
 import { kebab } from "./names.ts";
@@ -17,6 +16,7 @@ import type {
   ValuesOf,
   Verb,
 } from "./verb.ts";
+import { VERSION } from "./version.ts";
 
 /** A command line that was understood. */
 export interface Call {
@@ -99,7 +99,7 @@ function build(verbs: readonly Verb[], system: System, found: (call: Call) => vo
   const program = new Command("denovisor")
     .description("A virtual machine monitor for Linux/KVM.")
     .usage("VERB [options]")
-    .version(manifest.version, "-V, --version", "print the version")
+    .version(VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
     .addHelpCommand(
       new Command("help").argument("[verb]").summary("print a verb's help").helpGroup("Verbs:"),

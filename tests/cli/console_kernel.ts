@@ -8,6 +8,7 @@
  * | r     | resets through the i8042                         |
  * | p     | prints a panic as Linux does, then resets        |
  * | t     | a triple fault                                   |
+ * | i     | INT3, which a KVM without hardware can't emulate |
  * | other | echoes it                                        |
  * @module
  */
@@ -36,6 +37,8 @@ next:   mov dx, 0x3fd           # line status register
         je panic
         cmp al, 't'
         je fault
+        cmp al, 'i'
+        je break
         call put
         jmp next
 
@@ -47,6 +50,7 @@ reset:  mov al, 0xfe            # i8042: pulse the reset line
         out 0x64, al
         jmp reset
 fault:  ud2                     # there is no IDT
+break:  int3
 
 print:  mov al, [rsi]
         test al, al

@@ -3,6 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { probeStockKernels } from "../../src/cli/doctor/probe.ts";
 import { Kvm } from "../../src/kvm/mod.ts";
 import { buildConsoleKernel } from "./console_kernel.ts";
 import { DENO_ARGS, denovisor, MAIN, spawnDenovisor } from "./process.ts";
@@ -143,8 +144,8 @@ terminalTest("a restart goes on with the same terminal", async () => {
 });
 
 guestTest("a pipe's bytes are typed, and the guest's status is passed on", async () => {
-  const { status, out, err } = await denovisor(["run", kernel], "hello\ne");
-  assert.deepEqual([status, out, err], [42, "ready\nhello\n", ""]);
+  const { status, out, err } = await denovisor(["run", kernel], "a b\nc\ne");
+  assert.deepEqual([status, out, err], [42, "ready\na b\nc\n", ""]);
 });
 
 guestTest("a reset ends with status 0, and a panic before it with that of a crash", async () => {
@@ -154,6 +155,19 @@ guestTest("a reset ends with status 0, and a panic before it with that of a cras
   assert.equal(panic.status, 122);
   assert.equal(panic.err, "denovisor: the guest's kernel panicked: a test\n");
 });
+
+guestTest(
+  "an instruction that KVM can't emulate is a crash, with what the host lacks",
+  async () => {
+    const { status, err } = await denovisor(["run", kernel], "i");
+    assert.equal(status, 122);
+    assert.match(err, /^denovisor: the guest crashed on vCPU 0: /);
+    // On hardware INT3 without an IDT is a triple fault, and there's nothing to be said of the host.
+    const lacks = /can't run stock kernels: it does not execute INT3.*denovisor doctor/;
+    if ((await probeStockKernels()).runsStockKernels) assert.doesNotMatch(err, lacks);
+    else assert.match(err, lacks);
+  },
+);
 
 guestTest("the end of the input is not the end of the machine", async () => {
   const { status, err } = await denovisor(["run", kernel, "--timeout", "700ms"], "x");

@@ -99,8 +99,10 @@ export interface RunReport {
 
 /** The report of a run that has ended. */
 export function reportOf(result: RunResult): RunReport {
-  const { end, restarts, milliseconds, timeline, exits } = result;
+  const { end, restarts, milliseconds, exits } = result;
   const status = statusOfEnd(end);
+  // Microseconds are more than the clock is good for.
+  const timeline = result.timeline.map(({ step, at }) => ({ step, at: Number(at.toFixed(3)) }));
   return {
     status,
     end,

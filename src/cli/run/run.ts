@@ -89,7 +89,7 @@ function requestOf(kernel: string, options: RunOptions): RunRequest {
 
 /** Where KVM gave up on an instruction, whether it can run stock kernels at all: a probe tells. */
 async function hint({ end }: RunResult): Promise<string[]> {
-  if (end.kind !== "crash" || !/KVM_INTERNAL_ERROR|emulation/.test(crashText(end.report))) {
+  if (end.kind !== "crash" || !crashText(end.report).includes("KVM_INTERNAL_ERROR_EMULATION")) {
     return [];
   }
   const { probeStockKernels } = await import("../doctor/probe.ts");

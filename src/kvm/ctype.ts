@@ -37,9 +37,16 @@ export type InputOf<T> = T extends CType<infer _Out, infer In> ? In : never;
 
 /** A value that its C type can't hold. The message begins with the path of the field. */
 export class StructError extends TypeError {
+  /** `"StructError"`. */
   override readonly name = "StructError";
 
-  constructor(readonly reason: string, readonly path: string = "") {
+  /** An error for the field at `path`. */
+  constructor(
+    /** What is wrong with the value. */
+    readonly reason: string,
+    /** Where it is, such as `"kvm_sregs.cs.dpl"`. */
+    readonly path: string = "",
+  ) {
     super(path === "" ? reason : `${path}: ${reason}`);
   }
 }

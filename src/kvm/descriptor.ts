@@ -34,10 +34,16 @@ export abstract class KvmDescriptor implements Disposable {
   #scratch: SharedMapping | undefined;
 
   /**
+   * The object for a descriptor.
+   *
    * @param fd a descriptor to own, or the number of one that another object owns
    * @param what names it in errors, such as `"vCPU 0"`
    */
-  protected constructor(fd: Fd | number, readonly what: string) {
+  protected constructor(
+    fd: Fd | number,
+    /** What it is, for errors. */
+    readonly what: string,
+  ) {
     this.#owned = typeof fd === "number" ? undefined : fd;
     this.#raw = typeof fd === "number" ? fd : fd.raw;
   }

@@ -8,10 +8,16 @@ import { KvmDescriptor } from "./descriptor.ts";
 /** A device that {@linkcode VmFd.createDevice} made; everything about it is an attribute. */
 export class DeviceFd extends KvmDescriptor {
   /**
+   * The object for a device.
+   *
    * @param fd its descriptor, which it owns from now on
    * @param type one of {@linkcode KVM_DEV_TYPE}
    */
-  constructor(fd: Fd, readonly type: number) {
+  constructor(
+    fd: Fd,
+    /** One of {@linkcode KVM_DEV_TYPE}. */
+    readonly type: number,
+  ) {
     super(fd, fd.what);
   }
 }

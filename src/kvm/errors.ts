@@ -16,9 +16,12 @@ export type KvmUnavailableReason =
 
 /** This host can't run virtual machines with KVM. The message tells why and what helps. */
 export class KvmUnavailableError extends Error {
+  /** `"KvmUnavailableError"`. */
   override readonly name = "KvmUnavailableError";
 
+  /** An error whose message is the problem and the remedy. */
   constructor(
+    /** Why, for programs. */
     readonly reason: KvmUnavailableReason,
     /** The path of KVM's device, such as `"/dev/kvm"`. */
     readonly path: string,
@@ -75,8 +78,10 @@ export function explainCreateVm(path: string, cause: unknown): unknown {
 
 /** KVM did not take, or give, a model-specific register. */
 export class MsrError extends Error {
+  /** `"MsrError"`. */
   override readonly name = "MsrError";
 
+  /** An error that names the register and the descriptor. */
   constructor(
     /** The register's number. */
     readonly index: number,

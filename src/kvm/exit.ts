@@ -41,8 +41,11 @@ export interface ExitDescription {
   readonly name: string;
   /** What the exit tells, in the order of a report; numbers as text, in hexadecimal where that is customary. */
   readonly fields: Readonly<Record<string, string>>;
+  /** The general registers, where they could be read. */
   readonly regs?: KvmRegs;
+  /** Segment and control registers, where they could be read. */
   readonly sregs?: KvmSregs;
+  /** The code at RIP, where it could be read. */
   readonly code?: ExitCode;
   /** All of it as lines of text. */
   readonly text: string;

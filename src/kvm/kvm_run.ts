@@ -54,6 +54,7 @@ const TWO_32 = 2 ** 32;
 
 /** Where a vCPU's shared memory is; it can be posted to Workers. */
 export interface KvmRunSpec {
+  /** The buffer that holds it. */
   readonly buffer: SharedArrayBuffer;
   /** Where struct kvm_run begins in the buffer: on a page. */
   readonly byteOffset: number;
@@ -69,6 +70,7 @@ export class KvmRunPage {
   readonly #words: Uint32Array<SharedArrayBuffer>;
   readonly #view: DataView<SharedArrayBuffer>;
 
+  /** The accessors of a vCPU's shared memory. */
   constructor({ buffer, byteOffset, byteLength }: KvmRunSpec) {
     this.bytes = new Uint8Array(buffer, byteOffset, byteLength);
     this.#halves = new Uint16Array(buffer, byteOffset, byteLength / 2);

@@ -45,13 +45,22 @@
  */
 export * from "./bindings/mod.ts";
 export * from "./bindings/x86.ts";
+export { KvmDescriptor } from "./descriptor.ts";
 export { DeviceFd } from "./device.ts";
 export { KvmUnavailableError, type KvmUnavailableReason, MsrError } from "./errors.ts";
 export * from "./exit.ts";
 export { Kvm } from "./kvm.ts";
 export { KvmRunPage, type KvmRunSpec } from "./kvm_run.ts";
 export * from "./rings.ts";
-export { type InputOf, StructError, type ValueOf } from "./struct.ts";
+export {
+  type CType,
+  FlexType,
+  type FlexValueOf,
+  type InputOf,
+  StructError,
+  StructType,
+  type ValueOf,
+} from "./struct.ts";
 export { SyncRegs } from "./sync_regs.ts";
 export { KvmFd } from "./system_fd.ts";
 export { type NestedState, type Translation, Vcpu } from "./vcpu.ts";

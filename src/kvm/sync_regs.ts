@@ -30,6 +30,7 @@ export class SyncRegs {
   readonly #page: KvmRunPage;
   readonly #view: DataView<SharedArrayBuffer>;
 
+  /** The registers in `page`. */
   constructor(page: KvmRunPage) {
     this.#page = page;
     const { buffer, byteOffset, byteLength } = page.bytes;

@@ -16,10 +16,16 @@ import { explainCreateVm, explainNotKvm, explainOpen, KvmUnavailableError } from
 /** The descriptor of KVM's device. An architecture derives its own class, which makes its own machines. */
 export class KvmFd extends KvmDescriptor {
   /**
+   * KVM behind a descriptor.
+   *
    * @param fd the descriptor, which the object owns from now on
    * @param path where it was opened
    */
-  constructor(fd: Fd, readonly path: string) {
+  constructor(
+    fd: Fd,
+    /** Where it was opened. */
+    readonly path: string,
+  ) {
     super(fd, path);
   }
 

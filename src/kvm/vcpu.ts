@@ -36,7 +36,9 @@ import { VcpuRegisters, type X86VcpuSpec } from "./vcpu_registers.ts";
 export interface Translation {
   /** The guest physical address. */
   readonly physicalAddress: number;
+  /** Whether it may be written. */
   readonly writeable: boolean;
+  /** Whether code at CPL 3 may use it. */
   readonly usermode: boolean;
 }
 

@@ -64,6 +64,9 @@ export class VcpuFd extends KvmDescriptor {
   #runFd: number;
 
   /**
+   * The vCPU behind a descriptor.
+   *
+   * @param id its id
    * @param fd the descriptor, to own it together with `run`; or the number of one that another isolate owns
    * @param run the memory that KVM shares
    */

@@ -57,6 +57,7 @@ export class VcpuRegisters extends VcpuFd {
   /** The registers in {@link kvmRun}, with KVM_CAP_SYNC_REGS. */
   readonly syncRegs: SyncRegs;
 
+  /** The vCPU behind a descriptor and its shared memory. */
   protected constructor(
     id: number,
     fd: Fd | number,

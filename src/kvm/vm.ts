@@ -51,6 +51,8 @@ export class Vm extends VmFd {
   readonly #vcpuMmapSize: number;
 
   /**
+   * The virtual machine behind a descriptor.
+   *
    * @param fd the descriptor, to own it; or the number of one that another isolate owns
    * @param vcpuMmapSize what KVM_GET_VCPU_MMAP_SIZE said
    */

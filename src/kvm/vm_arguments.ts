@@ -65,6 +65,7 @@ export interface Msi {
   readonly data: number;
   /** The device's id, with KVM_MSI_VALID_DEVID in `flags`. */
   readonly devid?: number;
+  /** KVM_MSI_VALID_DEVID or 0. */
   readonly flags?: number;
 }
 

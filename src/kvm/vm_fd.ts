@@ -72,6 +72,8 @@ export class VmFd extends KvmDescriptor {
   readonly #vcpuMmapSize: number;
 
   /**
+   * The virtual machine behind a descriptor.
+   *
    * @param fd the descriptor, to own it; or the number of one that another isolate owns
    * @param vcpuMmapSize what KVM_GET_VCPU_MMAP_SIZE said
    */

@@ -20,7 +20,7 @@ export type PayloadFormat = "elf64" | "elf32" | "flat";
 
 /** How a payload is built. */
 export interface PayloadOptions {
-  /** ELF64 by default. A flat file is made of 32-bit code, as real mode and multiboot want it. */
+  /** ELF64 by default. */
   readonly format?: PayloadFormat;
   /** Where it is loaded and linked to run: a guest physical address; 1 MiB by default. */
   readonly address?: number;
@@ -54,7 +54,7 @@ export async function assemble(name: string, options: PayloadOptions = {}): Prom
     JSON.stringify([format, address, defines]),
   ]);
   const folder = await cached(`payload-${name}-${key}`, async (into, signal) => {
-    const [size, emulation] = format === "elf64" ? ["--64", "elf_x86_64"] : ["--32", "elf_i386"];
+    const [size, emulation] = format === "elf32" ? ["--32", "elf_i386"] : ["--64", "elf_x86_64"];
     const object = join(into, "object");
     const elf = join(into, "elf");
     const symbols = Object.entries(defines).flatMap(([key, value]) => [

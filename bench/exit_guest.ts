@@ -1,0 +1,72 @@
+/**
+ * A virtual machine for measuring exits: one payload, one vCPU in real mode at its first byte, and in
+ * KVM what the C loop (exit_loop.c) sets up too. Its devices are those of every machine, and a 16550A
+ * among the memory addresses.
+ * @module
+ */
+import { deviceModule, type DeviceSpec } from "../devices/mod.ts";
+import { architecture } from "../src/arch/mod.ts";
+import { EventFd } from "../src/ffi/mod.ts";
+import { Kvm, type Vcpu } from "../src/kvm/mod.ts";
+import { GuestRam } from "../src/memory/mod.ts";
+
+/** Where the payloads are loaded and entered. */
+export const PAYLOAD_ADDRESS = 0x2000;
+/** A byte port that a device answers at: the POST code port. */
+export const PORT = 0x80;
+/** Where the 16550A is. */
+const SERIAL_BASE = 0xd000_0000;
+/** A byte of it that does nothing but be read and written: its scratch register. */
+export const DEVICE = SERIAL_BASE + 7;
+/** Three pages that old Intel processors need for real mode. */
+const TSS_ADDRESS = 0xfffb_d000;
+
+/** A guest that is ready to be entered. */
+export class ExitGuest implements Disposable {
+  readonly #stack: DisposableStack;
+
+  private constructor(
+    readonly ram: GuestRam,
+    readonly vcpu: Vcpu,
+    readonly devices: readonly DeviceSpec[],
+    stack: DisposableStack,
+  ) {
+    this.#stack = stack;
+  }
+
+  /**
+   * @param image the payload, linked to {@linkcode PAYLOAD_ADDRESS}
+   * @param memory bytes of RAM
+   */
+  static create(image: Uint8Array, memory: number): ExitGuest {
+    using stack = new DisposableStack();
+    using kvm = Kvm.open();
+    const vm = stack.use(kvm.createVm());
+    vm.setTssAddr(TSS_ADDRESS);
+    vm.createIrqchip();
+    const ranges = [{ guestAddress: 0, size: memory }];
+    const ram = stack.use(GuestRam.allocate(ranges));
+    vm.setUserMemoryRegion({ slot: 0, ...ram.slots[0] });
+    ram.memory.write(PAYLOAD_ADDRESS, image);
+
+    const vcpu = stack.use(vm.createVcpu(0));
+    vcpu.setCpuid2(kvm.getSupportedCpuid());
+    const sregs = vcpu.getSregs();
+    vcpu.setSregs({ ...sregs, cs: { ...sregs.cs, base: 0n, selector: 0 } });
+    vcpu.setRegs({ rip: BigInt(PAYLOAD_ADDRESS), rflags: 2n });
+
+    // No payload switches an interrupt on; the devices want a line all the same.
+    const irqFd = stack.use(new EventFd("an interrupt that never comes")).raw;
+    const inMemory = { kind: "serial", options: { base: SERIAL_BASE, space: "mmio" } };
+    const devices = [...architecture.platformDevices(ranges), inMemory].map(({ kind, options }) =>
+      // The options are data about a kind that only the registry knows.
+      deviceModule(kind).create({ ...options, irqFd } as never)
+    );
+    return new ExitGuest(ram, vcpu, devices, stack.move());
+  }
+
+  /** Gives everything back. The vCPU must not be running. */
+  [Symbol.dispose](): void {
+    this.#stack.dispose();
+  }
+}

@@ -4,7 +4,7 @@ import { bootState } from "./boot_registers.ts";
 import { BootSetupError } from "./errors.ts";
 import { CODE32, CODE64, descriptor, FLAT_DATA, gdtBytes, Selector } from "./gdt.ts";
 import { BOOT_STACK_TOP, PAGE_TABLES, PVH_START_INFO, ZERO_PAGE } from "./memory_map.ts";
-import { IDENTITY_MAP_MAXIMUM, IDENTITY_MAP_MINIMUM, writeIdentityMap } from "./paging.ts";
+import { IDENTITY_MAP_MAXIMUM, IDENTITY_MAP_MINIMUM, identityMap, PML4_ADDRESS } from "./paging.ts";
 
 const GIB = 2 ** 30;
 
@@ -39,25 +39,29 @@ function translate(memory: GuestMemory, address: number): number | undefined {
   return table + address % 2 ** 21;
 }
 
-Deno.test("the page tables map the first 4 GiB, or all RAM, to themselves", () => {
+/** Memory with page tables in it. */
+function mapped(end: number): GuestMemory {
   const memory = GuestMemory.forTest(2 << 20);
-  assert.equal(writeIdentityMap(memory, 128 << 20), IDENTITY_MAP_MINIMUM);
-  for (const address of [0, 0x1234, 0x10_0000, 0xfee0_0030, 4 * GIB - 1]) {
-    assert.equal(translate(memory, address), address);
+  memory.write(PML4_ADDRESS, identityMap(end));
+  return memory;
+}
+
+Deno.test("the page tables map the first 4 GiB, or all RAM, to themselves", () => {
+  const small = mapped(128 << 20);
+  for (const address of [0, 0x1234, 0x10_0000, 0xfee0_0030, IDENTITY_MAP_MINIMUM - 1]) {
+    assert.equal(translate(small, address), address);
   }
-  assert.equal(translate(memory, 4 * GIB), undefined);
-  assert.equal(writeIdentityMap(memory, 6 * GIB + 1), 7 * GIB);
-  assert.equal(translate(memory, 7 * GIB - 1), 7 * GIB - 1);
-  assert.equal(translate(memory, 7 * GIB), undefined);
+  assert.equal(translate(small, IDENTITY_MAP_MINIMUM), undefined);
+  const large = mapped(6 * GIB + 1);
+  assert.equal(translate(large, 7 * GIB - 1), 7 * GIB - 1);
+  assert.equal(translate(large, 7 * GIB), undefined);
 });
 
 Deno.test("the page tables stay in their place when RAM is larger than they can map", () => {
-  const memory = GuestMemory.forTest(2 << 20);
-  const behind = PAGE_TABLES.base + PAGE_TABLES.size;
-  memory.fill(behind, 16, 0xee);
-  assert.equal(writeIdentityMap(memory, 1024 * GIB), IDENTITY_MAP_MAXIMUM);
-  assert.equal(translate(memory, IDENTITY_MAP_MAXIMUM - 1), IDENTITY_MAP_MAXIMUM - 1);
-  assert.equal(memory.readU8(behind), 0xee);
+  assert.equal(identityMap(1024 * GIB).length, PAGE_TABLES.size);
+  const huge = mapped(1024 * GIB);
+  assert.equal(translate(huge, IDENTITY_MAP_MAXIMUM - 1), IDENTITY_MAP_MAXIMUM - 1);
+  assert.equal(translate(huge, IDENTITY_MAP_MAXIMUM), undefined);
 });
 
 Deno.test("Linux's 64-bit entry has paging on and RSI at the zero page", () => {

@@ -25,7 +25,7 @@ export {
 } from "./acpi/mod.ts";
 export type { BootImage, LoadedRange } from "./boot_image.ts";
 export type { BootRegisters, BootSpecialRegisters, BootState } from "./boot_registers.ts";
-export { apicId, apicIds, type CpuTopology, physicalAddressBits } from "./cpuid/mod.ts";
+export { apicIds, type CpuTopology, physicalAddressBits } from "./cpuid/mod.ts";
 export { type E820Entry, e820Map, E820Type } from "./e820.ts";
 export { BootSetupError } from "./errors.ts";
 export { createInterruptController, type InterruptVm } from "./interrupt_controller.ts";

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { GuestMemory } from "../../memory/mod.ts";
+import type { Bytes } from "./bytes.ts";
 import { PAGE_TABLES } from "./memory_map.ts";
 
 const TABLE_SIZE = 4096;
@@ -28,14 +28,14 @@ export const IDENTITY_MAP_MAXIMUM = (PAGE_TABLES.size / TABLE_SIZE - 2) * GIB;
 export const IDENTITY_MAP_MINIMUM = 4 * GIB;
 
 /**
- * Writes page tables that map the first addresses to themselves, writable and executable.
+ * Page tables that map the first addresses to themselves, writable and executable: the bytes for
+ * {@link PAGE_TABLES}, the PML4 first.
  *
  * @param end the first address that need not be mapped; rounded up to a GiB. At least
  *   {@link IDENTITY_MAP_MINIMUM} and at most {@link IDENTITY_MAP_MAXIMUM} are mapped: RAM behind that is
  *   the guest's to map, as every kernel does.
- * @returns how many bytes from 0 on are mapped
  */
-export function writeIdentityMap(memory: GuestMemory, end: number): number {
+export function identityMap(end: number): Bytes {
   const wanted = Math.ceil(end / GIB) * GIB;
   const mapped = Math.min(Math.max(wanted, IDENTITY_MAP_MINIMUM), IDENTITY_MAP_MAXIMUM);
   const directories = mapped / GIB;
@@ -47,6 +47,5 @@ export function writeIdentityMap(memory: GuestMemory, end: number): number {
   for (let i = 0; i < directories * ENTRIES; i++) {
     tables[2 * ENTRIES + i] = BigInt(i * LARGE_PAGE) | PRESENT | WRITABLE | PAGE_SIZE_BIT;
   }
-  memory.write(PML4_ADDRESS, new Uint8Array(tables.buffer));
-  return mapped;
+  return new Uint8Array(tables.buffer);
 }

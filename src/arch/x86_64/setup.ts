@@ -15,7 +15,7 @@ import {
   vcpuCpuid,
   type VcpuCpuidOptions,
 } from "./cpuid/mod.ts";
-import { type E820Entry, e820Map } from "./e820.ts";
+import { e820Map } from "./e820.ts";
 import { setBootFpu } from "./fpu.ts";
 import { configureLapic } from "./lapic.ts";
 import {
@@ -25,13 +25,14 @@ import {
   GDT,
   MP_TABLE,
   type NamedRange,
+  PAGE_TABLES,
   PVH_START_INFO,
   RESET_VECTOR,
   ZERO_PAGE,
 } from "./memory_map.ts";
 import { buildMpTable } from "./mp_table.ts";
 import { bootMsrs, type MsrVcpu, setBootMsrs, type SkippedMsr } from "./msrs.ts";
-import { writeIdentityMap } from "./paging.ts";
+import { identityMap } from "./paging.ts";
 import { buildPvhStartInfo } from "./pvh.ts";
 import { resetVector } from "./reset_vector.ts";
 import { buildZeroPage } from "./zero_page.ts";
@@ -61,18 +62,26 @@ export interface BootConfiguration {
  * @throws {BootSetupError} what the kernel can't be entered or told with
  */
 export function configureBoot(memory: GuestMemory, configuration: BootConfiguration): BootState {
-  const { image, reserved } = configuration;
-  // First what can be refused, so that a failure leaves the memory as it was.
-  const state = bootState(image);
-  const memoryMap = e820Map(memory.regions, reserved);
-  const rsdp = writeFirmwareTables(memory, configuration);
-  writeProtocolData(memory, image, memoryMap, rsdp);
-  if (state.gdt.length > 0) place(memory, GDT, state.gdt);
+  const state = bootState(configuration.image);
+  const pieces = [
+    ...firmwareTables(configuration),
+    ...protocolData(memory, configuration),
+    { place: GDT, bytes: state.gdt },
+  ];
+  // All is made and measured before anything is written: a refusal leaves the memory as it was.
+  for (const { place, bytes } of pieces) checkFits(bytes.length, place);
+  for (const { place, bytes } of pieces) memory.write(place.base, bytes);
   return state;
 }
 
-/** Writes the ACPI tables, the MP table and the reset vector; returns the RSDP's address. */
-function writeFirmwareTables(memory: GuestMemory, configuration: BootConfiguration): number {
+/** Something for the guest's memory, and where it goes. */
+interface Piece {
+  readonly place: NamedRange;
+  readonly bytes: Uint8Array;
+}
+
+/** The ACPI tables, the MP table and the reset vector: what a PC's firmware leaves. */
+function firmwareTables(configuration: BootConfiguration): Piece[] {
   const { topology, devices, acpiTerms, power, rtcCentury, supportedCpuid } = configuration;
   const ids = apicIds(topology);
   const acpi = buildAcpiTables(ACPI_TABLES.base, {
@@ -83,50 +92,40 @@ function writeFirmwareTables(memory: GuestMemory, configuration: BootConfigurati
     rtcCentury,
   });
   const processor = processorSignature(supportedCpuid);
-  place(memory, ACPI_TABLES, acpi.bytes);
-  place(memory, MP_TABLE, buildMpTable(MP_TABLE.base, ids, processor));
-  place(memory, RESET_VECTOR, resetVector(power));
-  return acpi.rsdp;
+  return [
+    { place: ACPI_TABLES, bytes: acpi },
+    { place: MP_TABLE, bytes: buildMpTable(MP_TABLE.base, ids, processor) },
+    { place: RESET_VECTOR, bytes: resetVector(power) },
+  ];
 }
 
-/** Writes what the kernel's boot protocol passes in memory. */
-function writeProtocolData(
-  memory: GuestMemory,
-  image: BootImage,
-  memoryMap: readonly E820Entry[],
-  rsdp: number,
-): void {
+/** What the kernel's boot protocol passes in memory, and the page tables of those that begin with paging on. */
+function protocolData(memory: GuestMemory, { image, reserved }: BootConfiguration): Piece[] {
+  const memoryMap = e820Map(memory.regions, reserved);
+  const rsdp = ACPI_TABLES.base;
+  const pageTables = { place: PAGE_TABLES, bytes: identityMap(memory.end) };
+  const commandLine = {
+    place: COMMAND_LINE,
+    bytes: new TextEncoder().encode((image.commandLine ?? "") + "\0"),
+  };
   switch (image.protocol) {
     case "linux64":
-      place(memory, ZERO_PAGE, buildZeroPage({ image, memoryMap, rsdp }));
-      writeCommandLine(memory, image);
-      writeIdentityMap(memory, memory.end);
-      break;
-    case "linux32":
-      place(memory, ZERO_PAGE, buildZeroPage({ image, memoryMap, rsdp }));
-      writeCommandLine(memory, image);
-      break;
-    case "pvh":
-      place(memory, PVH_START_INFO, buildPvhStartInfo(image, memoryMap, rsdp));
-      writeCommandLine(memory, image);
-      break;
+    case "linux32": {
+      const zeroPage = { place: ZERO_PAGE, bytes: buildZeroPage({ image, memoryMap, rsdp }) };
+      const paged = image.protocol === "linux64";
+      return [zeroPage, commandLine, ...(paged ? [pageTables] : [])];
+    }
+    case "pvh": {
+      const bytes = buildPvhStartInfo(image, memoryMap, rsdp);
+      return [{ place: PVH_START_INFO, bytes }, commandLine];
+    }
     case "flat64":
-      writeIdentityMap(memory, memory.end);
-      break;
+      return [pageTables];
     case "multiboot":
     case "flat32":
     case "flat16":
-      break;
+      return [];
   }
-}
-
-function writeCommandLine(memory: GuestMemory, { commandLine = "" }: BootImage): void {
-  place(memory, COMMAND_LINE, new TextEncoder().encode(commandLine + "\0"));
-}
-
-function place(memory: GuestMemory, into: NamedRange, bytes: Uint8Array): void {
-  checkFits(bytes.length, into);
-  memory.write(into.base, bytes);
 }
 
 /** What is asked of a vCPU in order to set it up. */

@@ -5,16 +5,17 @@
  * import { buildAcpiTables, POWER_REGISTERS } from "./mod.ts";
  *
  * const com1 = { name: "COM1", hid: "PNP0501", io: [{ base: 0x3f8, size: 8 }], irq: 4 };
- * const { rsdp, bytes } = buildAcpiTables(0xe0000, {
+ * const bytes = buildAcpiTables(0xe0000, {
  *   apicIds: [0, 1],
  *   devices: [com1],
  *   power: POWER_REGISTERS,
  * });
- * if (rsdp !== 0xe0000 || bytes[0] !== "R".charCodeAt(0)) throw new Error("the RSDP comes first");
+ * if (bytes[0] !== "R".charCodeAt(0)) throw new Error("the RSDP comes first");
  * ```
  *
  * @module
  */
+import type { Bytes } from "../bytes.ts";
 import type { Aml } from "./aml.ts";
 import { type AcpiDevice, HardwareId } from "./device.ts";
 import { dsdt } from "./dsdt.ts";
@@ -41,18 +42,14 @@ export interface AcpiInput {
   readonly rtcCentury?: number;
 }
 
-/** The tables, ready to be put at the address that they were built for. */
-export interface AcpiTables {
-  /** The guest physical address of the RSDP. */
-  readonly rsdp: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-}
-
 /** A table's place is a multiple of this; the RSDP's must be (5.2.5.1). */
 const ALIGNMENT = 16;
 
-/** RSDP, DSDT, FADT, MADT and XSDT for the address `base`, a multiple of 16. */
-export function buildAcpiTables(base: number, input: AcpiInput): AcpiTables {
+/**
+ * The RSDP and behind it DSDT, FADT, MADT and XSDT: the bytes for the guest physical address `base`, a multiple
+ * of 16.
+ */
+export function buildAcpiTables(base: number, input: AcpiInput): Bytes {
   const has = (hid: string) => input.devices.some((device) => device.hid === hid);
   const placed: { readonly address: number; readonly table: Table }[] = [];
   let next = align(base + RSDP_SIZE);
@@ -76,7 +73,7 @@ export function buildAcpiTables(base: number, input: AcpiInput): AcpiTables {
   const bytes = new Uint8Array(next - base);
   bytes.set(rsdp(xsdtAddress));
   for (const { address, table } of placed) bytes.set(table, address - base);
-  return { rsdp: base, bytes };
+  return bytes;
 }
 
 function align(address: number): number {

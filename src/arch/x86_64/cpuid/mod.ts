@@ -13,7 +13,7 @@ import { type CpuTopology, setTopology } from "./topology.ts";
 
 export { type Feature, Features, hasFeature } from "./features.ts";
 export { type CpuidRegister, type CpuidRegisters, CpuidTable, type CpuVendor } from "./table.ts";
-export { apicId, apicIds, type CpuTopology } from "./topology.ts";
+export { apicIds, type CpuTopology } from "./topology.ts";
 
 /** What a processor's answers depend on. */
 export interface VcpuCpuidOptions extends FeatureOptions {

@@ -50,24 +50,17 @@ function placement({ count, threadsPerCore = 1 }: CpuTopology): Placement {
 }
 
 /**
- * The APIC id of processor `index`: KVM takes a vCPU's id as its APIC id, so KVM_CREATE_VCPU needs this too.
+ * The APIC ids of all processors, in their order. KVM takes a vCPU's id as its APIC id, so KVM_CREATE_VCPU needs
+ * them too.
  *
- * @throws {BootSetupError} a topology that does not add up, or a processor that it does not have
+ * @throws {BootSetupError} a topology that does not add up
  */
-export function apicId(topology: CpuTopology, index: number): number {
-  const { count, threadsPerCore, threadBits } = placement(topology);
-  if (!Number.isInteger(index) || index < 0 || index >= count) {
-    throw new BootSetupError(
-      `a machine with ${count} processors has none with the number ${index}`,
-    );
-  }
-  const core = Math.floor(index / threadsPerCore);
-  return core * 2 ** threadBits + index % threadsPerCore;
-}
-
-/** The APIC ids of all processors, in their order. */
 export function apicIds(topology: CpuTopology): number[] {
-  return Array.from({ length: topology.count }, (_, index) => apicId(topology, index));
+  const { count, threadsPerCore, threadBits } = placement(topology);
+  return Array.from({ length: count }, (_, index) => {
+    const core = Math.floor(index / threadsPerCore);
+    return core * 2 ** threadBits + index % threadsPerCore;
+  });
 }
 
 const LEAF_FEATURES = 0x1;
@@ -83,10 +76,17 @@ const LEAF_AMD_TOPOLOGY_V2 = 0x8000_0026;
 /** Leaf 0x80000001 ECX: HTT does not mean that they share a core. */
 const CMP_LEGACY = 1;
 
-/** Tells processor `index` who it is and who its neighbours are. */
+/**
+ * Tells processor `index` who it is and who its neighbours are.
+ *
+ * @throws {BootSetupError} a topology that does not add up, or a processor that it does not have
+ */
 export function setTopology(table: CpuidTable, topology: CpuTopology, index: number): void {
   const place = placement(topology);
-  const id = apicId(topology, index);
+  const id = apicIds(topology).at(index);
+  if (id === undefined || index < 0) {
+    throw new BootSetupError(`a machine with ${place.count} processors has none numbered ${index}`);
+  }
   setFeatureLeaf(table, place, id);
   setTopologyLeaf(table, LEAF_TOPOLOGY, place, id);
   setTopologyLeaf(table, LEAF_TOPOLOGY_V2, place, id);

@@ -46,6 +46,7 @@ const EXPLAINED: ReadonlySet<string> = new Set([
   "KvmUnavailableError",
   "MsrError",
   "MachineFailedError",
+  "UnsupportedArchitectureError",
 ]);
 
 /** What a user is told about an error. */

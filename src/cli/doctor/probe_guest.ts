@@ -4,8 +4,8 @@
  */
 import { bootState } from "../../arch/x86_64/boot_registers.ts";
 import { CODE64 } from "../../arch/x86_64/gdt.ts";
-import { GDT, MINIMUM_RAM } from "../../arch/x86_64/memory_map.ts";
-import { writeIdentityMap } from "../../arch/x86_64/paging.ts";
+import { GDT, MINIMUM_RAM, PAGE_TABLES } from "../../arch/x86_64/memory_map.ts";
+import { identityMap, PML4_ADDRESS } from "../../arch/x86_64/paging.ts";
 import { exitReasonName, Kvm, KVM_EXIT, type KvmCpuidEntry2, type Vcpu } from "../../kvm/mod.ts";
 import { type GuestMemory, GuestRam } from "../../memory/mod.ts";
 import {
@@ -88,7 +88,7 @@ function tryInstruction(
   memory.write(IDT_ADDRESS, idt());
   memory.write(GDT.base, gdt);
   memory.fill(SCRATCH, SCRATCH_SIZE, 0);
-  writeIdentityMap(memory, MINIMUM_RAM);
+  memory.write(PML4_ADDRESS, identityMap(MINIMUM_RAM));
 
   using vm = kvm.createVm();
   for (const [slot, region] of ram.slots.entries()) vm.setUserMemoryRegion({ slot, ...region });

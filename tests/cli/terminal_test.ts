@@ -177,13 +177,13 @@ guestTest("the end of the input is not the end of the machine", async () => {
 
 guestTest("a console's file takes the output, and a timeout shows its end", async () => {
   const log = `${folder}/console.log`;
-  const args = ["run", kernel, "--console", `file:${log}`, "--timeout", "700ms", "--json"];
+  const args = ["run", kernel, "--console", `file:${log}`, "--timeout", "2s", "--json"];
   const { status, out, err } = await denovisor(args, "e");
   assert.deepEqual([status, out], [124, ""]);
   assert.equal(await Deno.readTextFile(log), "ready\n");
   const lines = err.trimEnd().split("\n");
   assert.deepEqual(lines.slice(0, -1), [
-    "denovisor: stopped after 700 ms (--timeout)",
+    "denovisor: stopped after 2.0 s (--timeout)",
     "denovisor: the last lines of the console:",
     "denovisor:   ready",
   ]);

@@ -4,7 +4,7 @@
  */
 import { bootState } from "../../arch/x86_64/boot_registers.ts";
 import { CODE64 } from "../../arch/x86_64/gdt.ts";
-import { GDT, MINIMUM_RAM, PAGE_TABLES } from "../../arch/x86_64/memory_map.ts";
+import { GDT, MINIMUM_RAM } from "../../arch/x86_64/memory_map.ts";
 import { identityMap, PML4_ADDRESS } from "../../arch/x86_64/paging.ts";
 import { exitReasonName, Kvm, KVM_EXIT, type KvmCpuidEntry2, type Vcpu } from "../../kvm/mod.ts";
 import { type GuestMemory, GuestRam } from "../../memory/mod.ts";

@@ -44,6 +44,18 @@ const ENDINGS: Readonly<Record<NonNullable<GuestInitOptions["end"]>, string>> = 
 };
 
 /**
+ * Shell commands for the links that programs expect in /dev and that devtmpfs does not have.
+ *
+ * @param dev where devtmpfs is mounted.
+ */
+export function deviceLinks(dev: string): string {
+  return [
+    `ln -s /proc/self/fd ${dev}/fd`,
+    ...["stdin", "stdout", "stderr"].map((name, fd) => `ln -s fd/${fd} ${dev}/${name}`),
+  ].join("\n");
+}
+
+/**
  * Writes /init and /command.
  *
  * @param modules names of the modules to load from /lib/modules, in order.
@@ -67,6 +79,7 @@ setup mount -t devtmpfs devtmpfs /dev
 setup mkdir -p /dev/pts /dev/shm
 setup mount -t devpts devpts /dev/pts
 setup mount -t tmpfs tmpfs /dev/shm
+${deviceLinks("/dev")}
 ${modules.map((name) => `setup insmod /lib/modules/${name}.ko`).join("\n")}
 cd /root
 ${run}

@@ -13,6 +13,7 @@
 
 import { baseEntries, moduleEntries, storeInitramfs } from "../assets/initramfs.ts";
 import type { KernelAsset } from "../assets/kernels.ts";
+import { deviceLinks } from "../assets/guest_init.ts";
 import { resolveModules } from "../assets/modules.ts";
 
 /** A virtio-serial port's name in the lab is this and ours. */
@@ -91,6 +92,7 @@ for mount in proc sys dev; do setup mount --move /$mount /new/$mount; done
 setup mkdir -p /new/dev/pts /new/dev/shm
 setup mount -t devpts -o mode=620,ptmxmode=666 devpts /new/dev/pts
 setup mount -t tmpfs tmpfs /new/dev/shm
+${deviceLinks("/new/dev")}
 setup mount -t cgroup2 cgroup2 /new/sys/fs/cgroup
 setup mkdir /new/sys/fs/cgroup/command
 ip link set lo up

@@ -107,6 +107,7 @@ setsid sh $lab/command < $lab/stdin > $lab/stdout 2> $lab/stderr 3>&-`;
 /** The same with a terminal. */
 function withTerminal({ rows, columns }: TerminalSize): string {
   return `
+exec 4<> /dev/hvc0 # its settings last only while it is open
 stty -F /dev/hvc0 rows ${rows} cols ${columns}
 finish() {
   stty -F /dev/hvc0 sane
@@ -117,5 +118,5 @@ finish() {
   poweroff -f
 } <&3 > /dev/null 2>&1 &
 echo started >&3
-setsid -c sh $lab/command < /dev/hvc0 > /dev/hvc0 2>&1 3>&-`;
+setsid -c sh $lab/command < /dev/hvc0 > /dev/hvc0 2>&1 3>&- 4>&-`;
 }

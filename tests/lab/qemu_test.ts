@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { qemuArguments } from "./qemu.ts";
+
+const options = {
+  kernel: "/k",
+  initramfs: "/i",
+  memoryMiB: 1024,
+  cpus: 2,
+  shares: ["/a,b"],
+  ports: [{ name: "x.control", socket: "/s" }, { name: "x.stdin", socket: "/t" }],
+};
+
+Deno.test("a comma in a path does not begin another option of QEMU's", () => {
+  assert.ok(qemuArguments(options).some((it) => it.includes("path=/a,,b,security_model")));
+});
+
+Deno.test("only the root is read-only, and each share has a tag of its own", () => {
+  const fsdevs = qemuArguments(options).filter((it) => it.startsWith("local,"));
+  assert.deepEqual(fsdevs.map((it) => it.includes("readonly=on")), [true, false]);
+  const tags = qemuArguments(options).filter((it) => it.startsWith("virtio-9p-pci,"));
+  assert.deepEqual(tags.map((it) => /mount_tag=(.*)/.exec(it)?.[1]), ["root", "share0"]);
+});
+
+Deno.test("ports have numbers above the console's, and the console only is there when asked for", () => {
+  const numbers = (args: string[]) => args.flatMap((it) => /,nr=(\d+)$/.exec(it)?.[1] ?? []);
+  assert.deepEqual(numbers(qemuArguments(options)), ["1", "2"]);
+  assert.deepEqual(numbers(qemuArguments({ ...options, terminal: "/c" })), ["0", "1", "2"]);
+});

@@ -6,6 +6,7 @@
 #   IDLE      HLT with interrupts on, and none comes
 #   PORTS     an exit to the monitor each time round: a write to port 0x80
 #   DEVICES   the same by a read of an address that nobody claims
+#   FLOOD     the same by a write to the serial port, without asking whether it is ready
 
         .include "guest.inc"
         .ifdef CPL3
@@ -39,6 +40,10 @@ loop:
         .endif
         .ifdef DEVICES
         mov eax, [rbx]
+        .endif
+        .ifdef FLOOD
+        mov dx, COM1_DATA
+        out dx, al
         .endif
         inc qword ptr [COUNTER]
         jmp loop

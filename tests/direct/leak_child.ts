@@ -1,0 +1,136 @@
+/**
+ * Starts and stops many machines in a process of its own, and tells what the process held before and
+ * after; for leak_test.ts. Its output is one {@linkcode LeakReport} as JSON.
+ * @module
+ */
+import { join } from "node:path";
+import { Machine, type MachineConfig } from "../../src/machine/mod.ts";
+import { assemble } from "../payloads/assemble.ts";
+import { type HostResources, hostResources } from "./host_resources.ts";
+import { outcome, payloadMachine, printed } from "./payload_machine.ts";
+
+/** What leak_test.ts judges. */
+export interface LeakReport {
+  readonly before: HostResources;
+  readonly after: HostResources;
+  /** How often each end was met. */
+  readonly ends: Readonly<Record<string, number>>;
+  /** The names of the errors of each machine that can't be built. */
+  readonly failures: Readonly<Record<string, readonly string[]>>;
+}
+
+/** How often each machine that can't be built is tried. */
+const FAILURES = 10;
+/** Workers end in their own time after they were told to. */
+const SETTLING_MS = 15_000;
+
+/** The lives that a machine can lead; each gives its end. */
+const lives: readonly (() => Promise<string>)[] = [
+  async () => {
+    await using machine = await payloadMachine("power", {}, { defines: { PORT: 0xf4, VALUE: 7 } });
+    machine.start();
+    return (await outcome(machine)).end.kind;
+  },
+  async () => {
+    await using machine = await busy("CPL3");
+    machine.start();
+    await printed(machine, "ready\n");
+    await machine.stop();
+    return (await machine.ended).kind;
+  },
+  async () => {
+    await using machine = await payloadMachine("triple_fault");
+    machine.start();
+    return (await outcome(machine)).end.kind;
+  },
+  async () => {
+    await using _machine = await busy("CPL0");
+    return "never started";
+  },
+  async () => {
+    await using machine = await busy("HALT", 2);
+    machine.start();
+    await machine.pause();
+    return "disposed of while paused";
+  },
+];
+
+function busy(state: string, cpus = 1): Promise<Machine> {
+  return payloadMachine("busy", { cpus }, { defines: { COUNTER: 0x7000, [state]: 1 } });
+}
+
+/** Machines that can't be built, by what is wrong, from the first step of the boot to the last. */
+async function wrongConfigs(folder: string): Promise<Record<string, MachineConfig>> {
+  const { path: kernel } = await assemble("linux");
+  const text = join(folder, "text");
+  await Deno.writeTextFile(text, "not a kernel, and not meant to be one\n".repeat(100));
+  const large = join(folder, "large");
+  await Deno.writeFile(large, new Uint8Array());
+  await Deno.truncate(large, 64 << 20);
+  const good = { kernel, memory: "16M", cpus: 2 } as const;
+  return {
+    "a missing kernel": { ...good, kernel: join(folder, "missing") },
+    "a folder as kernel": { ...good, kernel: folder },
+    "a text as kernel": { ...good, kernel: text },
+    "a missing initrd": { ...good, initrd: join(folder, "missing") },
+    "an initrd that does not fit": { ...good, initrd: large },
+    "a missing module": { ...good, modules: [{ path: join(folder, "missing") }] },
+    "a command line that is too long": { ...good, cmdline: "x".repeat(5000) },
+    "more memory than there is": { ...good, memory: "1T" },
+    "too many processors": { ...good, cpus: 1000 },
+  };
+}
+
+async function fail(config: MachineConfig, signal?: AbortSignal): Promise<string> {
+  try {
+    await using _machine = await Machine.create(config, { signal });
+    return "built";
+  } catch (error) {
+    return error instanceof Error ? error.name : String(error);
+  }
+}
+
+/** Waits until the process is as it was, or gives what it is in the end. */
+async function settled(before: HostResources): Promise<HostResources> {
+  const wanted = JSON.stringify(before);
+  const deadline = performance.now() + SETTLING_MS;
+  for (;;) {
+    const now = hostResources();
+    if (JSON.stringify(now) === wanted || performance.now() > deadline) return now;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function main(machines: number): Promise<LeakReport> {
+  const folder = await Deno.makeTempDir({ prefix: "denovisor-leak-" });
+  try {
+    const configs = await wrongConfigs(folder);
+    // What a process takes once and keeps is no leak.
+    for (const live of lives) await live();
+    for (const config of Object.values(configs)) await fail(config);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const before = hostResources();
+
+    const ends: Record<string, number> = {};
+    for (let i = 0; i < machines; i++) {
+      const end = await lives[i % lives.length]();
+      ends[end] = (ends[end] ?? 0) + 1;
+    }
+    const failures: Record<string, string[]> = {};
+    for (const [what, config] of Object.entries(configs)) {
+      failures[what] = [];
+      for (let i = 0; i < FAILURES; i++) failures[what].push(await fail(config));
+    }
+    failures["a start that was given up"] = [
+      await fail({ kernel: (await assemble("linux")).path }, AbortSignal.abort()),
+    ];
+    return { before, after: await settled(before), ends, failures };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+if (import.meta.main) {
+  const report = await main(Number(Deno.args[0]));
+  Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(report)));
+}

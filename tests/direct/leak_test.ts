@@ -1,0 +1,47 @@
+/**
+ * Machines give back all that they took.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { runText } from "../assets/command.ts";
+import type { LeakReport } from "./leak_child.ts";
+import { testDirect } from "./payload_machine.ts";
+
+const MACHINES = 100;
+
+testDirect(
+  "a hundred machines, and machines that can't be built, leak no descriptor, thread, mapping or Worker",
+  async () => {
+    // Other tests in this process would change what it holds.
+    const script = join(import.meta.dirname!, "leak_child.ts");
+    const output = await runText([
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--quiet",
+      script,
+      String(MACHINES),
+    ]);
+    const { before, after, ends, failures }: LeakReport = JSON.parse(output);
+
+    const each = MACHINES / 5;
+    assert.deepEqual(ends, {
+      "exit": each,
+      "stopped": each,
+      "crash": each,
+      "never started": each,
+      "disposed of while paused": each,
+    });
+    for (const [what, errors] of Object.entries(failures)) {
+      assert.equal(new Set(errors).size, 1, `${what}: ${errors}`);
+      assert.match(errors[0], /Error$/, what);
+    }
+    assert.equal(Object.keys(failures).length, 10);
+
+    assert.deepEqual(after.fds, before.fds);
+    assert.deepEqual(after.threads, before.threads);
+    assert.equal(after.mappings, before.mappings);
+    assert.equal(after.live, before.live);
+  },
+);

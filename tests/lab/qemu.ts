@@ -34,6 +34,13 @@ export interface QemuOptions {
  */
 const CMDLINE = "console=ttyS0 quiet panic=-1 oops=panic mitigations=off tsc=reliable nowatchdog";
 
+/**
+ * QEMU emulates SVM without the interception of XSETBV. KVM then takes its guests' XCR0 for what it is at
+ * reset, and puts that back at each entry: guests see a wrong size of their XSAVE area, and lose what they
+ * save, under every monitor. So the lab's processor has no XSAVE, nor anything that needs it.
+ */
+const CPU = "max,xsave=off,avx=off,avx2=off,f16c=off,fma=off,pku=off";
+
 /** QEMU's arguments. */
 export function qemuArguments(options: QemuOptions): string[] {
   const ports = options.ports.flatMap(({ name, socket }, index) => [
@@ -47,7 +54,7 @@ export function qemuArguments(options: QemuOptions): string[] {
   ];
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-    ...["-M", "q35,vmport=off", "-accel", "tcg,thread=multi", "-cpu", "max"],
+    ...["-M", "q35,vmport=off", "-accel", "tcg,thread=multi", "-cpu", CPU],
     ...["-smp", `${options.cpus}`, "-m", `${options.memoryMiB}M`],
     ...["-kernel", options.kernel, "-initrd", options.initramfs, "-append", CMDLINE],
     ...["-serial", "stdio"],

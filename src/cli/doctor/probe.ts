@@ -60,19 +60,33 @@ export async function runProbe(tests: readonly ProbeTest[], timeout: number): Pr
   };
   const job: ProbeJob = { words: words.buffer, tests };
   worker.postMessage(job);
-  const timer = setTimeout(() => Atomics.store(words, EXPIRED, 1), timeout);
-  // Again and again: a single signal that comes just before KVM_RUN would be lost.
-  const kicker = setInterval(() => kickWhenExpired(words), KICK_INTERVAL_MS);
+  const watch = new Watch(words, timeout);
+  const timer = setInterval(() => watch.tick(), KICK_INTERVAL_MS);
   try {
     return await answer.promise;
   } finally {
-    clearTimeout(timer);
-    clearInterval(kicker);
+    clearInterval(timer);
     worker.terminate();
   }
 }
 
-function kickWhenExpired(words: Int32Array): void {
-  const thread = Atomics.load(words, THREAD);
-  if (Atomics.load(words, EXPIRED) !== 0 && thread !== 0) kickThread(thread);
+/** Ends the guest when its time is up. The time begins when the Worker has started, which may take long itself. */
+class Watch {
+  #deadline = Infinity;
+
+  constructor(
+    private readonly words: Int32Array<SharedArrayBuffer>,
+    private readonly timeout: number,
+  ) {}
+
+  tick(): void {
+    const thread = Atomics.load(this.words, THREAD);
+    if (thread === 0) return;
+    const now = performance.now();
+    if (this.#deadline === Infinity) this.#deadline = now + this.timeout;
+    if (now < this.#deadline) return;
+    Atomics.store(this.words, EXPIRED, 1);
+    // Again at every tick: a single signal that comes just before KVM_RUN would be lost.
+    kickThread(thread);
+  }
 }

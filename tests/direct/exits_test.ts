@@ -1,0 +1,73 @@
+/**
+ * The measurements of exits measure what they say; how long anything takes is not a test's concern.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { resolve } from "node:path";
+import { burstGuest, BURSTS, inRunLoop, runBare } from "../../bench/exit_burst.ts";
+import { type ExitsResult, exitsTable, KINDS } from "../../bench/exits.ts";
+import { PERCENTILE_NAMES } from "../../bench/statistics.ts";
+import { findCommand } from "../assets/command.ts";
+import { cannotRun, testDirect } from "./payload_machine.ts";
+
+const COUNT = 50;
+
+testDirect(
+  "a burst makes its number of exits, bare and through the run loop, as often as it is run",
+  async () => {
+    for (const kind of Object.keys(BURSTS) as (keyof typeof BURSTS)[]) {
+      using guest = await burstGuest(kind, COUNT);
+      runBare(guest);
+      const { run, exits } = inRunLoop(guest);
+      run();
+      run();
+      // Each burst ends with a write to the debug exit.
+      const expected = kind.startsWith("port")
+        ? { KVM_EXIT_IO: 2 * (COUNT + 1) }
+        : { KVM_EXIT_IO: 2, KVM_EXIT_MMIO: 2 * COUNT };
+      assert.deepEqual(exits.byName(), expected, kind);
+    }
+  },
+);
+
+const compare = resolve(import.meta.dirname!, "../../bench/compare.ts");
+
+async function runCompare(...args: string[]) {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", compare, ...args],
+  });
+  const { code, stdout, stderr } = await command.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+Deno.test({
+  name: "compare exits tells the percentiles of both sides and their ratio, as JSON and as a table",
+  ignore: cannotRun !== undefined || findCommand("gcc") === undefined,
+  async fn() {
+    const args = ["exits", "--json", "--seconds", "0.1", "--rounds", "1"];
+    const { code, stdout, stderr } = await runCompare(...args);
+    assert.equal(code, 0, stderr);
+    const result: ExitsResult & { host: Record<string, string> } = JSON.parse(stdout);
+    assert.match(result.host.deno, /^\d+\.\d+/);
+    assert.deepEqual(Object.keys(result.kinds), [...KINDS]);
+    for (const comparisons of Object.values(result.kinds)) {
+      for (const side of ["denovisor", "c"] as const) {
+        const [p50, p99, p999] = PERCENTILE_NAMES.map((name) => comparisons[name][side].median);
+        assert(0 < p50 && p50 <= p99 && p99 <= p999, `${p50} ≤ ${p99} ≤ ${p999}`);
+      }
+      const { denovisor, c, ratio } = comparisons.p50;
+      assert.equal(ratio.median, denovisor.median / c.median);
+    }
+    const table = exitsTable(result);
+    for (const kind of KINDS) assert.match(table, new RegExp(`^${kind} +p99\\.9 `, "m"));
+  },
+});
+
+Deno.test("compare says how it is used", async () => {
+  for (const args of [[], ["exit"], ["exits", "--seconds", "soon"], ["exits", "--second", "1"]]) {
+    const { code, stderr } = await runCompare(...args);
+    assert.equal(code, 2, args.join(" "));
+    assert.match(stderr, /usage: deno task compare exits/);
+  }
+});

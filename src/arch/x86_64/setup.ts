@@ -103,7 +103,7 @@ function firmwareTables(configuration: BootConfiguration): Piece[] {
 function protocolData(memory: GuestMemory, { image, reserved }: BootConfiguration): Piece[] {
   const memoryMap = e820Map(memory.regions, reserved);
   const rsdp = ACPI_TABLES.base;
-  const pageTables = { place: PAGE_TABLES, bytes: identityMap(memory.end) };
+  const pageTables = () => ({ place: PAGE_TABLES, bytes: identityMap(memory.end) });
   const commandLine = {
     place: COMMAND_LINE,
     bytes: new TextEncoder().encode((image.commandLine ?? "") + "\0"),
@@ -113,14 +113,14 @@ function protocolData(memory: GuestMemory, { image, reserved }: BootConfiguratio
     case "linux32": {
       const zeroPage = { place: ZERO_PAGE, bytes: buildZeroPage({ image, memoryMap, rsdp }) };
       const paged = image.protocol === "linux64";
-      return [zeroPage, commandLine, ...(paged ? [pageTables] : [])];
+      return [zeroPage, commandLine, ...(paged ? [pageTables()] : [])];
     }
     case "pvh": {
       const bytes = buildPvhStartInfo(image, memoryMap, rsdp);
       return [{ place: PVH_START_INFO, bytes }, commandLine];
     }
     case "flat64":
-      return [pageTables];
+      return [pageTables()];
     case "multiboot":
     case "flat32":
     case "flat16":

@@ -12,6 +12,9 @@
  *   always gives. IRQ numbers become dynamic, so each ISA device must be in the DSDT with its interrupt.
  * - Hotplug needs no GPE: a Generic Event Device (5.6.9) carries events over any interrupt.
  *
+ * Its price is paid in two other files: the 8259s must be masked from the start (interrupt_controller.ts), and
+ * a reboot may come by the reset vector (reset_vector.ts).
+ *
  * Source: ACPI Specification 6.5, 5.2.9, 4.8.3.7 (sleep registers) and 4.8.3.6 (reset register).
  *
  * @module

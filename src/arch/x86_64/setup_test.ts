@@ -117,6 +117,18 @@ kvmTest(
   },
 );
 
+kvmTest("a processor whose APIC id has more than 8 bits is set up like the others", () => {
+  using kvm = Kvm.open();
+  using vm = kvm.createVm();
+  createInterruptController(vm, 299);
+  using vcpu = vm.createVcpu(299);
+  const topology = { count: 300 };
+  const supportedCpuid = kvm.getSupportedCpuid();
+  configureVcpu(vcpu, { index: 299, topology, supportedCpuid, tscDeadlineTimer: true });
+  const levels = vcpu.getCpuid2().filter((e) => e.function === 0xb);
+  assert.deepEqual(levels.map(({ edx }) => edx), [299, 299, 299]);
+});
+
 kvmTest("Linux's 64-bit entry runs in long mode with RSI at boot_params", () => {
   // mov eax, [rsi + 0x202]; out: the header's magic through the identity map
   using rig = new Rig({ protocol: "linux64", entry: ENTRY }, [0x8b, 0x86, 2, 2, 0, 0, ...OUT_EAX]);

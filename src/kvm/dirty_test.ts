@@ -1,29 +1,32 @@
 import assert from "node:assert/strict";
-import { SysError } from "../ffi/mod.ts";
+import { PAGE_SIZE, SysError } from "../ffi/mod.ts";
 import { KVM_CAP, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE, KVM_EXIT } from "./bindings/mod.ts";
 import { DirtyRing, KVM_DIRTY_LOG_PAGE_OFFSET } from "./mod.ts";
-import { kvmTest, RAM, TestGuest } from "./test_guest.ts";
+import { CODE, kvmTest, RAM, TestGuest } from "./test_guest.ts";
 
 const HLT = 0xf4;
 
 /** Writes a byte at 0x2000 and one at 0x9000: mov byte [n], 1. */
 const WRITES = [0xc6, 0x06, 0x00, 0x20, 1, 0xc6, 0x06, 0x00, 0x90, 1, HLT];
 
-/** The numbers of the bits that are set. */
-function bits(bitmap: Uint8Array): number[] {
+/** Some kernels count the page of code too: a page may be mapped writable when it is first read. */
+const CODE_PAGE = CODE / PAGE_SIZE;
+
+/** The pages whose bits are set, but for that of the code. */
+function pages(bitmap: Uint8Array): number[] {
   return [...bitmap].flatMap((byte, i) =>
     [0, 1, 2, 3, 4, 5, 6, 7].filter((bit) => (byte >> bit) & 1).map((bit) => i * 8 + bit)
-  );
+  ).filter((page) => page !== CODE_PAGE);
 }
 
 kvmTest("the dirty log tells which pages the guest wrote, once", () => {
   using guest = new TestGuest(WRITES, { logDirtyPages: true });
-  assert.deepEqual(bits(guest.vm.getDirtyLog(0, RAM)), []);
+  assert.deepEqual(pages(guest.vm.getDirtyLog(0, RAM)), []);
   assert.equal(guest.run(), KVM_EXIT.HLT);
   const log = guest.vm.getDirtyLog(0, RAM);
   assert.equal(log.length, 8);
-  assert.deepEqual(bits(log), [2, 9]);
-  assert.deepEqual(bits(guest.vm.getDirtyLog(0, RAM)), []);
+  assert.deepEqual(pages(log), [2, 9]);
+  assert.deepEqual(pages(guest.vm.getDirtyLog(0, RAM)), []);
 });
 
 kvmTest("with manual protection a page stays dirty until it is cleared", () => {
@@ -34,10 +37,10 @@ kvmTest("with manual protection a page stays dirty until it is cleared", () => {
     },
   });
   assert.equal(guest.run(), KVM_EXIT.HLT);
-  assert.deepEqual(bits(guest.vm.getDirtyLog(0, RAM)), [2, 9]);
-  assert.deepEqual(bits(guest.vm.getDirtyLog(0, RAM)), [2, 9]);
+  assert.deepEqual(pages(guest.vm.getDirtyLog(0, RAM)), [2, 9]);
+  assert.deepEqual(pages(guest.vm.getDirtyLog(0, RAM)), [2, 9]);
   guest.vm.clearDirtyLog(0, 0, 16, new Uint8Array([0b100, 0, 0, 0, 0, 0, 0, 0]));
-  assert.deepEqual(bits(guest.vm.getDirtyLog(0, RAM)), [9]);
+  assert.deepEqual(pages(guest.vm.getDirtyLog(0, RAM)), [9]);
   assert.throws(
     () => guest.vm.clearDirtyLog(0, 0, 16, new Uint8Array(1)),
     /too short for 16 pages$/,
@@ -70,11 +73,12 @@ kvmTest("the dirty ring tells of each page that was written, and gives its entri
     return seen.splice(0);
   };
   assert.equal(guest.run(), KVM_EXIT.HLT);
-  assert.deepEqual(harvest(), [[0, 2], [0, 9]]);
-  assert.equal(guest.vm.resetDirtyRings(), 2);
+  const written = harvest();
+  assert.deepEqual(written.filter(([, page]) => page !== CODE_PAGE), [[0, 2], [0, 9]]);
+  assert.equal(guest.vm.resetDirtyRings(), written.length);
   assert.equal(guest.vm.resetDirtyRings(), 0);
 
-  guest.vcpu.setRegs({ ...guest.vcpu.getRegs(), rip: 0x1000n });
+  guest.vcpu.setRegs({ ...guest.vcpu.getRegs(), rip: BigInt(CODE) });
   assert.equal(guest.run(), KVM_EXIT.HLT);
-  assert.deepEqual(harvest(), [[0, 2], [0, 9]]);
+  assert.deepEqual(harvest().filter(([, page]) => page !== CODE_PAGE), [[0, 2], [0, 9]]);
 });

@@ -49,16 +49,28 @@ export function setMsrs(
   }
 }
 
-/** A query for CPUID leaves, with more room until they fit: E2BIG does not tell how many there are. */
+/**
+ * A query for CPUID leaves, with more room until they fit: E2BIG does not tell how many there are.
+ *
+ * Nor does KVM_GET_CPUID2 on older kernels (6.1) when they fit: the count stays what it was, and what follows
+ * the last leaf stays zero.
+ */
 export function queryCpuid(call: Call): KvmCpuidEntry2[] {
   for (let room = 128;; room *= 2) {
     const bytes = KvmCpuid2.allocate(room);
     try {
       call(bytes);
-      return KvmCpuid2.decode(bytes).entries;
+      const { entries } = KvmCpuid2.decode(bytes);
+      if (entries.length < room) return entries;
+      return entries.slice(0, entries.findLastIndex((leaf) => !isZero(leaf)) + 1);
     } catch (error) {
       const again = error instanceof SysError && error.errno === E2BIG && room < MAX_CPUID_ENTRIES;
       if (!again) throw error;
     }
   }
+}
+
+/** Whether nothing was written to an entry: leaf 0 of every processor has something in EAX. */
+function isZero(leaf: KvmCpuidEntry2): boolean {
+  return Object.values(leaf).every((value) => value === 0);
 }

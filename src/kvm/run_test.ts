@@ -215,7 +215,7 @@ async function runInWorker(
     const thread = new SharedArrayBuffer(4);
     worker.postMessage({ spec: guest.vcpu.spec, thread } satisfies RunRequest);
     const word = new Int32Array(thread);
-    const started = Atomics.waitAsync(word, 0, 0, 10_000);
+    const started = Atomics.waitAsync(word, 0, 0, 60_000);
     if (started.async) assert.equal(await started.value, "ok");
     await kick(Atomics.load(word, 0));
     return await answer;

@@ -96,6 +96,10 @@ kvmTest("the XSAVE area holds the SSE registers and comes back as it was set", (
 kvmTest("extended control registers come back as they were set", () => {
   using guest = guestWithCpuid();
   const xcrs = guest.vcpu.getXcrs();
+  if (guest.vm.checkExtension(KVM_CAP.XCRS) === 0) {
+    assert.deepEqual(xcrs, [], "a processor without XSAVE");
+    return;
+  }
   guest.vcpu.setXcrs(xcrs);
   assert.deepEqual(guest.vcpu.getXcrs(), xcrs);
   assert.deepEqual(xcrs.map(({ xcr }) => xcr), [0]);

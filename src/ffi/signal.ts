@@ -21,12 +21,8 @@ const SA_FLAGS_OFFSET = 136;
 
 let installed = false;
 
-/**
- * Installs the handler of {@link KICK_SIGNAL} for the whole process. Further calls do nothing.
- *
- * @throws {SysError}
- */
-export function installKickHandler(): void {
+/** Installs the handler for the whole process. Without it the signal would end the process. */
+function installKickHandler(): void {
   if (installed) return;
   const handler = libc.dlsym(null, cString("abs"));
   if (handler === null) throw new Error("libc has no function abs");
@@ -52,6 +48,7 @@ const processId = libc.getpid();
  * @throws {SysError}
  */
 export function kickThread(thread: number): boolean {
+  installKickHandler();
   try {
     check(libc.tgkill(processId, thread, KICK_SIGNAL), "tgkill", `kicking thread ${thread}`);
     return true;

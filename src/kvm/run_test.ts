@@ -1,13 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  EAGAIN,
-  EINTR,
-  installKickHandler,
-  kickThread,
-  PAGE_SIZE,
-  SharedMapping,
-  SysError,
-} from "../ffi/mod.ts";
+import { EAGAIN, EINTR, kickThread, PAGE_SIZE, SharedMapping, SysError } from "../ffi/mod.ts";
 import { KVM_CAP, KVM_EXIT, KVM_EXIT_IO_IN, KVM_EXIT_IO_OUT } from "./bindings/mod.ts";
 import {
   GUEST_MEMFD_FLAG_INIT_SHARED,
@@ -235,7 +227,6 @@ kvmTest("a vCPU made here runs in a Worker that attaches to it", async () => {
 
 kvmTest("a guest that spins in a Worker is taken out by immediate_exit and a signal", async () => {
   using guest = new TestGuest(SPIN);
-  installKickHandler();
   const answer = await runInWorker(guest, async (thread) => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     guest.vcpu.kvmRun.immediateExit = true;

@@ -2,7 +2,7 @@
  * Runs a vCPU of another isolate, until it exits or is interrupted, and says how.
  * @module
  */
-import { currentThread, installKickHandler } from "../ffi/mod.ts";
+import { currentThread } from "../ffi/mod.ts";
 import { Vcpu, type X86VcpuSpec } from "./mod.ts";
 
 /** What the test posts. */
@@ -24,7 +24,6 @@ declare const self: {
 };
 
 self.onmessage = ({ data: { spec, thread } }) => {
-  installKickHandler();
   using vcpu = Vcpu.attach(spec);
   const word = new Int32Array(thread);
   Atomics.store(word, 0, currentThread());

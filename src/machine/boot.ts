@@ -6,7 +6,7 @@
  * @module
  */
 import { architecture, type BootImage } from "../arch/mod.ts";
-import { EventFd, installKickHandler } from "../ffi/mod.ts";
+import { EventFd } from "../ffi/mod.ts";
 import { Kvm, KVM_CAP, type Vcpu, type Vm } from "../kvm/mod.ts";
 import { GuestRam } from "../memory/mod.ts";
 import { ExitCounts, VcpuControl } from "../vcpu/mod.ts";
@@ -47,7 +47,6 @@ export function buildMachine(
   stack: AsyncDisposableStack,
   mark: (step: string) => void,
 ): BuiltMachine {
-  installKickHandler();
   // Their isolates come up in the background while the rest is built.
   const threads = spawnThreads(config.cpus, stack);
   const files = openFiles(config, stack);

@@ -22,7 +22,7 @@ import type { CrashReport, VcpuStop } from "./stop.ts";
 
 /** What a run loop works with; all of it belongs to the vCPU's own isolate. */
 export interface RunLoop {
-  readonly vcpu: VcpuFd;
+  readonly vcpu: Pick<VcpuFd, "kvmRun" | "run">;
   /** The port I/O space, where the architecture has one. */
   readonly pio: Bus;
   readonly mmio: Bus;

@@ -5,7 +5,7 @@
  * The guest can't hang this program: it runs in a Worker, which is kicked out of KVM_RUN when time is up.
  * @module
  */
-import { installKickHandler, kickThread } from "../../ffi/mod.ts";
+import { kickThread } from "../../ffi/mod.ts";
 import type { InstructionResult } from "./probe_guest.ts";
 import { EXPIRED, type ProbeAnswer, type ProbeJob, THREAD, WORDS } from "./probe_job.ts";
 import { type ProbeTest, TESTS } from "./probe_payload.ts";
@@ -48,7 +48,6 @@ async function probe(): Promise<ProbeResult> {
 
 /** Runs tests of the payload in a Worker, for at most about `timeout` milliseconds. Never rejects. */
 export async function runProbe(tests: readonly ProbeTest[], timeout: number): Promise<ProbeAnswer> {
-  installKickHandler();
   const words = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
   const answer = Promise.withResolvers<ProbeAnswer>();
   const worker = new Worker(new URL("./probe_worker.ts", import.meta.url), { type: "module" });

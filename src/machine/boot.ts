@@ -11,7 +11,13 @@ import { Kvm, KVM_CAP, type Vcpu, type Vm } from "../kvm/mod.ts";
 import { GuestRam } from "../memory/mod.ts";
 import { ExitCounts, VcpuControl } from "../vcpu/mod.ts";
 import { type ConsolePort, deviceModule, type DeviceSpec } from "../../devices/mod.ts";
-import { detectKernel, type LoadedKernel, loadKernel, openImage } from "../../loader/mod.ts";
+import {
+  detectKernel,
+  type FileImage,
+  type LoadedKernel,
+  loadKernel,
+  openImage,
+} from "../../loader/mod.ts";
 import { type CheckedConfig, ConfigError } from "./config.ts";
 import { irqLine } from "./vcpu_job.ts";
 import { VcpuThread } from "./vcpu_thread.ts";
@@ -47,13 +53,13 @@ export function buildMachine(
   stack: AsyncDisposableStack,
   mark: (step: string) => void,
 ): BuiltMachine {
-  // Their isolates come up in the background while the rest is built.
-  const threads = spawnThreads(config.cpus, stack);
-  const files = openFiles(config, stack);
-  mark("files opened");
-
+  using files = openFiles(config);
   using kvm = Kvm.open();
   checkLimits(config, kvm);
+  mark("files and limits checked");
+
+  // Their isolates come up in the background while the rest is built.
+  const threads = spawnThreads(config.cpus, stack);
   const vm = stack.use(kvm.createVm());
   architecture.createInterruptController(vm, config.cpus);
   mark("virtual machine created");
@@ -93,18 +99,25 @@ function spawnThreads(count: number, stack: AsyncDisposableStack): VcpuThread[] 
   });
 }
 
-type Files = ReturnType<typeof openFiles>;
+/** The files of a machine, open until they are loaded. */
+interface Files extends Disposable {
+  readonly kernel: FileImage;
+  readonly initrd?: FileImage;
+  readonly modules: readonly { readonly image: FileImage; readonly cmdline: string }[];
+}
 
 /** Opens all files before anything else is done, so that a misspelt name costs nothing. */
-function openFiles(config: CheckedConfig, stack: AsyncDisposableStack) {
-  const open = (path: string, what: "kernel" | "initrd" | "module") => {
-    return stack.use(openImage(path, what));
-  };
-  return {
-    kernel: open(config.kernel, "kernel"),
-    initrd: config.initrd === undefined ? undefined : open(config.initrd, "initrd"),
-    modules: config.modules.map(({ path, cmdline }) => ({ image: open(path, "module"), cmdline })),
-  };
+function openFiles(config: CheckedConfig): Files {
+  using undo = new DisposableStack();
+  const kernel = undo.use(openImage(config.kernel, "kernel"));
+  const initrd = config.initrd === undefined
+    ? undefined
+    : undo.use(openImage(config.initrd, "initrd"));
+  const modules = config.modules.map(({ path, cmdline }) => {
+    return { image: undo.use(openImage(path, "module")), cmdline };
+  });
+  const stack = undo.move();
+  return { kernel, initrd, modules, [Symbol.dispose]: () => stack.dispose() };
 }
 
 /** Refuses what this host's KVM can't give, with the figures. */

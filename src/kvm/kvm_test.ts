@@ -15,6 +15,9 @@ import { kvmTest, RAM, TestGuest } from "./test_guest.ts";
 /** The group of the system descriptor's attributes that belong to no vendor. */
 const SYSTEM_GROUP = 0;
 
+const notRoot = Deno.uid() !== 0;
+const needsRoot = notRoot ? " (needs root)" : "";
+
 function openDescriptors(): number {
   return [...Deno.readDirSync("/proc/self/fd")].length;
 }
@@ -38,8 +41,8 @@ Deno.test("a device that is not there is an error that names it and the remedy",
   assert(error.cause instanceof SysError);
 });
 
-Deno.test("a device without a driver is an error of its own", {
-  ignore: Deno.uid() !== 0,
+Deno.test(`a device without a driver is an error of its own${needsRoot}`, {
+  ignore: notRoot,
 }, async () => {
   const directory = await Deno.makeTempDir();
   try {
@@ -63,8 +66,8 @@ Deno.test("a file that is not KVM's device is an error that says so, and nothing
   assert.equal(openDescriptors(), before);
 });
 
-Deno.test("no permission is an error that names the remedy", {
-  ignore: Deno.uid() !== 0,
+Deno.test(`no permission is an error that names the remedy${needsRoot}`, {
+  ignore: notRoot,
 }, async () => {
   // Root may open anything, so the question is asked by somebody else.
   const directory = await Deno.makeTempDir();

@@ -322,31 +322,27 @@ kvmTest("KVM_RUN returns at the interrupt window asked for, and an interrupt is 
   assert.equal(guest.vcpu.kvmRun.ioPort, 0x20);
 });
 
-kvmTest(
-  "a guest runs from memory of a guest_memfd, where the host has one that can be mapped",
-  () => {
-    using guest = new TestGuest([]);
-    const flags = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED;
-    const known = BigInt(guest.vm.checkExtension(KVM_CAP.GUEST_MEMFD_FLAGS));
-    if ((known & flags) !== flags) return;
-    using memfd = guest.vm.createGuestMemfd(RAM, flags);
-    using memory = new SharedMapping({ fd: memfd.raw, size: RAM, what: "guest_memfd" });
-    memory.bytes().set([0xe6, 0x33, HLT]); // out 0x33, al
-    guest.vm.setUserMemoryRegion2({
-      slot: 1,
-      guestAddress: 0x10000,
-      size: RAM,
-      hostAddress: memory.address,
-      flags: KVM_MEM_GUEST_MEMFD,
-      guestMemfd: memfd.raw,
-    });
-    const sregs = guest.vcpu.getSregs();
-    guest.vcpu.setSregs({ ...sregs, cs: { ...sregs.cs, base: 0x10000n, selector: 0x1000 } });
-    guest.vcpu.setRegs({ rip: 0n, rflags: 2n });
-    assert.equal(guest.run(), KVM_EXIT.IO);
-    assert.equal(guest.vcpu.kvmRun.ioPort, 0x33);
-  },
-);
+const SHARED_GUEST_MEMFD = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED;
+
+kvmTest("a guest runs from memory of a guest_memfd that is mapped", () => {
+  using guest = new TestGuest([]);
+  using memfd = guest.vm.createGuestMemfd(RAM, SHARED_GUEST_MEMFD);
+  using memory = new SharedMapping({ fd: memfd.raw, size: RAM, what: "guest_memfd" });
+  memory.bytes().set([0xe6, 0x33, HLT]); // out 0x33, al
+  guest.vm.setUserMemoryRegion2({
+    slot: 1,
+    guestAddress: 0x10000,
+    size: RAM,
+    hostAddress: memory.address,
+    flags: KVM_MEM_GUEST_MEMFD,
+    guestMemfd: memfd.raw,
+  });
+  const sregs = guest.vcpu.getSregs();
+  guest.vcpu.setSregs({ ...sregs, cs: { ...sregs.cs, base: 0x10000n, selector: 0x1000 } });
+  guest.vcpu.setRegs({ rip: 0n, rflags: 2n });
+  assert.equal(guest.run(), KVM_EXIT.IO);
+  assert.equal(guest.vcpu.kvmRun.ioPort, 0x33);
+}, { capability: KVM_CAP.GUEST_MEMFD_FLAGS, bits: Number(SHARED_GUEST_MEMFD) });
 
 kvmTest("a slot of size zero takes the memory away", () => {
   // mov byte [0x3000], 0x5a

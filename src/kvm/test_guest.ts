@@ -3,7 +3,7 @@
  * @module
  */
 import { createMemFd, PAGE_SIZE, SharedMapping } from "../ffi/mod.ts";
-import { KVM_MEM_LOG_DIRTY_PAGES } from "./bindings/mod.ts";
+import { capabilityName, KVM_MEM_LOG_DIRTY_PAGES } from "./bindings/mod.ts";
 import { Kvm } from "./kvm.ts";
 import type { Vcpu } from "./vcpu.ts";
 import type { Vm } from "./vm.ts";
@@ -21,9 +21,30 @@ function usable(): boolean {
 /** Whether tests that need KVM on x86-64 are ignored here. */
 export const ignore = !usable();
 
-/** A test's name with what it needs and this host lacks. */
-export function kvmTest(name: string, body: () => void | Promise<void>): void {
-  Deno.test({ name: ignore ? `${name} (needs /dev/kvm on x86-64)` : name, ignore, fn: body });
+/** A capability that a test needs, and the bits that it must have. */
+export interface Needs {
+  /** One of {@linkcode KVM_CAP}. */
+  readonly capability: number;
+  /** All of these bits; any when left out. */
+  readonly bits?: number;
+}
+
+/** What this host lacks of what a test needs, or undefined. */
+function lack(needs: Needs | undefined): string | undefined {
+  if (ignore) return "/dev/kvm on x86-64";
+  if (needs === undefined) return undefined;
+  using kvm = Kvm.open();
+  const value = kvm.checkExtension(needs.capability);
+  const { bits } = needs;
+  const has = bits === undefined ? value > 0 : (value & bits) === bits;
+  return has ? undefined : capabilityName(needs.capability);
+}
+
+/** A test that is ignored, and says what it needs, where the host lacks that. */
+export function kvmTest(name: string, body: () => void | Promise<void>, needs?: Needs): void {
+  const lacks = lack(needs);
+  if (lacks === undefined) Deno.test(name, body);
+  else Deno.test.ignore(`${name} (needs ${lacks})`, body);
 }
 
 /** Where the code of {@link TestGuest} begins. */

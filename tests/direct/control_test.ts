@@ -115,6 +115,8 @@ testDirect(
 testDirect("a guest whose output nobody reads can be paused, resumed and stopped", async () => {
   await using machine = await busy("FLOOD");
   machine.start();
+  await printed(machine, "ready\n");
+  countsOn(machine, 0n);
   // Once nothing is counted any more, the guest waits inside its write.
   let count = -1n;
   while (machine.memory.readU64(COUNTER) !== count) {

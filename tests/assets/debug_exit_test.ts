@@ -1,27 +1,17 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { findCommand, run, runText } from "./command.ts";
+import { assemble, hasAssembler } from "./assembler.ts";
+import { findCommand, runText } from "./command.ts";
 import { DEBUG_EXIT_ASSEMBLY, debugExitProgram } from "./debug_exit.ts";
+import { CODE_OFFSET } from "./elf.ts";
 
 Deno.test({
   name: "the debug exit program is what an assembler makes of its source",
-  ignore: findCommand("as") === undefined || findCommand("objcopy") === undefined,
+  ignore: !hasAssembler,
   fn: async () => {
-    const folder = await Deno.makeTempDir();
-    try {
-      const object = join(folder, "program.o");
-      const code = join(folder, "program.bin");
-      await run(["as", "--64", "-msyntax=intel", "-mnaked-reg", "-o", object], {
-        input: new TextEncoder().encode(DEBUG_EXIT_ASSEMBLY),
-      });
-      await run(["objcopy", "-O", "binary", "-j", ".text", object, code]);
-      const assembled = await Deno.readFile(code);
-      const program = debugExitProgram();
-      assert.equal(program.subarray(120).toHex(), assembled.toHex());
-      assert.equal(new DataView(program.buffer).getUint32(24, true), 0x400000 + 120, "e_entry");
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    const program = debugExitProgram();
+    const assembled = await assemble(DEBUG_EXIT_ASSEMBLY);
+    assert.equal(program.subarray(CODE_OFFSET).toHex(), assembled.toHex());
+    assert.equal(new DataView(program.buffer).getUint32(24, true), 0x400000 + CODE_OFFSET);
   },
 });
 

@@ -15,6 +15,7 @@ import { baseEntries, moduleEntries, storeInitramfs } from "../assets/initramfs.
 import type { KernelAsset } from "../assets/kernels.ts";
 import { deviceLinks } from "../assets/guest_init.ts";
 import { resolveModules } from "../assets/modules.ts";
+import { holdKvmProgram } from "./hold_kvm.ts";
 
 /** A virtio-serial port's name in the lab is this and ours. */
 export const PORT_PREFIX = "denovisor.";
@@ -79,6 +80,7 @@ setup mount -t proc proc /proc
 setup mount -t sysfs sysfs /sys
 setup mount -t devtmpfs devtmpfs /dev
 ${modules.map((name) => `setup insmod /lib/modules/${name}.ko`).join("\n")}
+setup hold-kvm
 setup mkdir /lower /upper /new
 setup mount -t 9p -o ro,${MOUNT_9P},cache=loose ${ROOT_TAG} /lower
 setup mount -t tmpfs -o size=75% tmpfs /upper
@@ -118,5 +120,6 @@ export async function labInitramfs(kernel: KernelAsset, extra: readonly string[]
       data: initScript(modules.map((module) => module.name)),
     },
     { path: "main", type: "file", data: mainScript },
+    { path: "bin/hold-kvm", type: "file", mode: 0o755, data: holdKvmProgram() },
   ]);
 }

@@ -82,8 +82,14 @@ export class SharedMapping implements Disposable {
     this.byteLength = size;
     this.address = base + BigInt(this.byteOffset);
     this.#what = what;
-    // Not MAP_NORESERVE: on hugetlb it would put off a lack of pages from this call to a fault (SIGBUS).
-    mapFixed(this.address, size, MAP_SHARED, fd, fileOffset, what);
+    try {
+      // Not MAP_NORESERVE: on hugetlb it would put off a lack of pages from this call to a fault (SIGBUS).
+      mapFixed(this.address, size, MAP_SHARED, fd, fileOffset, what);
+    } catch (error) {
+      // A mapping that fails late (hugetlb's does) has unmapped what was there: the allocator's own memory.
+      mapAnonymous(this.address, size, what);
+      throw error;
+    }
     live.add(this);
   }
 
@@ -102,8 +108,7 @@ export class SharedMapping implements Disposable {
   /** Gives the pages back to the host and leaves zeroed memory in their place. A second call does nothing. */
   release(): void {
     if (!live.has(this)) return;
-    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    mapFixed(this.address, this.byteLength, flags, -1, 0, this.#what);
+    mapAnonymous(this.address, this.byteLength, this.#what);
     live.delete(this);
   }
 
@@ -120,6 +125,11 @@ function addressOf(buffer: SharedArrayBuffer, offset: number): bigint {
     new Uint8Array(buffer, offset) as unknown as Uint8Array<ArrayBuffer>,
   );
   return Deno.UnsafePointer.value(pointer);
+}
+
+/** Puts zeroed memory of no descriptor in the place of pages, as the allocator of the buffer had there. */
+function mapAnonymous(address: bigint, size: number, what: string): void {
+  mapFixed(address, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, what);
 }
 
 /** mmap(2) over whole pages that lie inside a buffer of ours. */

@@ -144,13 +144,36 @@ Deno.test("more memory than the host has is refused with both figures", () => {
   );
 });
 
+/** More 2 MiB pages than the host has reserved and free. */
+function tooManyHugePages(): number {
+  const meminfo = Deno.readTextFileSync("/proc/meminfo");
+  const free = Number(/HugePages_Free:\s+(\d+)/.exec(meminfo)?.[1] ?? "0");
+  return (free + 1) * 2 * MIB;
+}
+
 Deno.test("reserved huge pages that the host lacks are refused with the remedy", () => {
-  const free = Number(
-    /HugePages_Free:\s+(\d+)/.exec(Deno.readTextFileSync("/proc/meminfo"))?.[1] ?? "0",
-  );
-  const size = (free + 1) * 2 * MIB;
   assert.throws(
-    () => GuestRam.allocate([{ guestAddress: 0, size }], "2M"),
+    () => GuestRam.allocate([{ guestAddress: 0, size: tooManyHugePages() }], "2M"),
     /reserve at least \d+ huge pages \(sysctl vm\.nr_hugepages=\d+\)/,
   );
+});
+
+Deno.test("memory that could not be mapped leaves no hole where its buffer is", () => {
+  const Original = SharedArrayBuffer;
+  const made: SharedArrayBuffer[] = [];
+  globalThis.SharedArrayBuffer = class extends Original {
+    constructor(length: number) {
+      super(length);
+      made.push(this);
+    }
+  } as typeof SharedArrayBuffer;
+  try {
+    const size = tooManyHugePages();
+    assert.throws(() => GuestRam.allocate([{ guestAddress: 0, size }], "2M"), OutOfMemoryError);
+  } finally {
+    globalThis.SharedArrayBuffer = Original;
+  }
+  assert.equal(made.length, 1);
+  // A hole would end this process here.
+  new Uint8Array(made[0]).fill(1);
 });

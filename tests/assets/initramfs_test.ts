@@ -83,7 +83,7 @@ async function boot(flavour: KernelFlavour, options: InitramfsOptions, input = "
       ...["-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
       ...["-kernel", await vmlinuxAsset(flavour)],
       ...["-initrd", await buildInitramfs({ kernel, ...options })],
-      ...["-append", "console=ttyS0 quiet panic=-1"],
+      ...["-append", "console=ttyS0 quiet panic=-1 no_timer_check"],
     ],
     stdin: "piped",
     stdout: "piped",

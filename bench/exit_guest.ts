@@ -1,23 +1,23 @@
 /**
  * A virtual machine for measuring exits: one payload, one vCPU in real mode at its first byte, and in
- * KVM what the C loop (exit_loop.c) sets up too. Its devices are those of every machine, and a 16550A
- * among the memory addresses.
+ * KVM what the C loop (exit_loop.c) sets up too.
  * @module
  */
-import { deviceModule, type DeviceSpec } from "../devices/mod.ts";
+import { deviceModule } from "../devices/mod.ts";
 import { architecture } from "../src/arch/mod.ts";
 import { EventFd } from "../src/ffi/mod.ts";
 import { Kvm, type Vcpu } from "../src/kvm/mod.ts";
 import { GuestRam } from "../src/memory/mod.ts";
+import { ExitCounts, REQUEST_PAUSE, VcpuControl } from "../src/vcpu/mod.ts";
+import type { ExitJob } from "./exit_run_loop.ts";
+import { allocateLatch } from "./latch.ts";
 
 /** Where the payloads are loaded and entered. */
 export const PAYLOAD_ADDRESS = 0x2000;
 /** A byte port that a device answers at: the POST code port. */
 export const PORT = 0x80;
-/** Where the 16550A is. */
-const SERIAL_BASE = 0xd000_0000;
-/** A byte of it that does nothing but be read and written: its scratch register. */
-export const DEVICE = SERIAL_BASE + 7;
+/** The byte that the latch answers at. */
+export const DEVICE = 0xd000_0000;
 /** Three pages that old Intel processors need for real mode. */
 const TSS_ADDRESS = 0xfffb_d000;
 
@@ -28,7 +28,8 @@ export class ExitGuest implements Disposable {
   private constructor(
     readonly ram: GuestRam,
     readonly vcpu: Vcpu,
-    readonly devices: readonly DeviceSpec[],
+    /** What a run loop needs, in this isolate or in a Worker. */
+    readonly job: ExitJob,
     stack: DisposableStack,
   ) {
     this.#stack = stack;
@@ -57,12 +58,21 @@ export class ExitGuest implements Disposable {
 
     // No payload switches an interrupt on; the devices want a line all the same.
     const irqFd = stack.use(new EventFd("an interrupt that never comes")).raw;
-    const inMemory = { kind: "serial", options: { base: SERIAL_BASE, space: "mmio" } };
-    const devices = [...architecture.platformDevices(ranges), inMemory].map(({ kind, options }) =>
+    const devices = architecture.platformDevices(ranges).map(({ kind, options }) =>
       // The options are data about a kind that only the registry knows.
       deviceModule(kind).create({ ...options, irqFd } as never)
     );
-    return new ExitGuest(ram, vcpu, devices, stack.move());
+    const control = VcpuControl.create();
+    control.withdraw(REQUEST_PAUSE);
+    const job = {
+      vcpu: vcpu.spec,
+      memory: ram.memory.spec,
+      devices,
+      control: control.spec,
+      exits: ExitCounts.allocate(),
+      latch: allocateLatch(),
+    };
+    return new ExitGuest(ram, vcpu, job, stack.move());
   }
 
   /** Gives everything back. The vCPU must not be running. */

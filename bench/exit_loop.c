@@ -21,7 +21,7 @@
 
 enum { PARAMETERS = 0x1000, SAMPLES = 0x100000, KINDS = 4, ENTRIES = 256 };
 enum { PORT = 0x80, DEBUG_EXIT = 0xf4, STATUS = 80 };
-enum { DEVICE = 0xd0000007 };
+enum { DEVICE = 0xd0000000 };
 
 static void check(int good, const char *what) {
   if (good) return;

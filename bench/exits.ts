@@ -4,18 +4,19 @@
  * The guest (tests/payloads/exit_latency.s) times each access itself with the time-stamp counter, so both
  * sides are measured alike, from the instruction to the next. Under denovisor the exit goes the way of
  * every machine's: a vCPU's Worker, its run loop, the bus with the devices of a machine on it, a device
- * behind its lock. The loop in C (exit_loop.c) answers in place.
+ * behind its lock (the POST code port, and a latch among the memory addresses). The loop in C
+ * (exit_loop.c) answers in place.
  *
  * Each round starts each side afresh, warms it up and then times. What is compared is the two sides of
  * one round, since what else the host does changes from one to the next; the order alternates.
  * @module
  */
 import { join } from "node:path";
-import { VcpuThread } from "../src/machine/vcpu_thread.ts";
-import { ExitCounts, REQUEST_PAUSE, VcpuControl } from "../src/vcpu/mod.ts";
+import type { VcpuStop } from "../src/vcpu/mod.ts";
 import { run } from "../tests/assets/command.ts";
 import { assemble } from "../tests/payloads/assemble.ts";
 import { DEVICE, ExitGuest, PAYLOAD_ADDRESS, PORT } from "./exit_guest.ts";
+import type { ExitJob } from "./exit_run_loop.ts";
 import {
   PERCENTILE_NAMES,
   type PercentileName,
@@ -108,30 +109,31 @@ export async function compareExits(options: ExitsOptions): Promise<ExitsResult> 
 /** Nanoseconds of each exit, kind after kind. */
 type Times = Float64Array;
 
-/** One turn of ours: a machine's vCPU thread, as it is. */
+/** One turn of ours. */
 async function timeDenovisor(path: string, count: number, warmUp: number): Promise<Times> {
   const image = await Deno.readFile(path);
   using guest = ExitGuest.create(image, memoryFor(count));
   const { memory } = guest.ram;
   memory.writeU32(PARAMETERS, count);
   memory.writeU32(PARAMETERS + 4, warmUp);
-  const thread = new VcpuThread(0);
-  const control = VcpuControl.create();
-  thread.run({
-    vcpu: guest.vcpu.spec,
-    memory: memory.spec,
-    devices: guest.devices,
-    control: control.spec,
-    exits: ExitCounts.allocate(),
-  });
-  control.withdraw(REQUEST_PAUSE);
-  const stop = await thread.stopped;
-  await thread.release();
+  const stop = await runInWorker(guest.job);
   if (stop.kind !== "exit" || stop.status !== STATUS) {
     throw new Error(`the guest did not end as it should: ${JSON.stringify(stop)}`);
   }
   const bytes = memory.readBytes(SAMPLES, count * KINDS.length * 4);
   return toNanoseconds(bytes, guest.vcpu.getTscKhz());
+}
+
+function runInWorker(job: ExitJob): Promise<VcpuStop> {
+  const worker = new Worker(new URL("./exit_worker.ts", import.meta.url), { type: "module" });
+  return new Promise<VcpuStop>((resolve, reject) => {
+    worker.onmessage = ({ data }: MessageEvent<VcpuStop>) => resolve(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(event.message));
+    };
+    worker.postMessage(job);
+  }).finally(() => worker.terminate());
 }
 
 /** One turn of the C loop. */

@@ -4,9 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
-import { burstGuest, BURSTS, inRunLoop, runBare } from "../../bench/exit_burst.ts";
+import { burstGuest, BURSTS, runBare, runLooped } from "../../bench/exit_burst.ts";
+import { ExitRunLoop } from "../../bench/exit_run_loop.ts";
 import { type ExitsResult, exitsTable, KINDS } from "../../bench/exits.ts";
 import { PERCENTILE_NAMES } from "../../bench/statistics.ts";
+import { ExitCounts } from "../../src/vcpu/mod.ts";
 import { findCommand } from "../assets/command.ts";
 import { cannotRun, testDirect } from "./payload_machine.ts";
 
@@ -18,14 +20,14 @@ testDirect(
     for (const kind of Object.keys(BURSTS) as (keyof typeof BURSTS)[]) {
       using guest = await burstGuest(kind, COUNT);
       runBare(guest);
-      const { run, exits } = inRunLoop(guest);
-      run();
-      run();
+      const loop = new ExitRunLoop(guest.job);
+      runLooped(loop);
+      runLooped(loop);
       // Each burst ends with a write to the debug exit.
       const expected = kind.startsWith("port")
         ? { KVM_EXIT_IO: 2 * (COUNT + 1) }
         : { KVM_EXIT_IO: 2, KVM_EXIT_MMIO: 2 * COUNT };
-      assert.deepEqual(exits.byName(), expected, kind);
+      assert.deepEqual(new ExitCounts(guest.job.exits).byName(), expected, kind);
     }
   },
 );

@@ -1,0 +1,76 @@
+/**
+ * The run loop under measurement: put together as in a machine's vCPU Worker (src/machine/vcpu_job.ts),
+ * with the devices of every machine on the buses, and a latch among the memory addresses.
+ * @module
+ */
+import { attachDevice } from "../devices/mod.ts";
+import { architecture } from "../src/arch/mod.ts";
+import { Bus, PIO_SPACE_SIZE } from "../src/bus/mod.ts";
+import { irqLine, type VcpuJob } from "../src/machine/vcpu_job.ts";
+import { GuestMemory } from "../src/memory/mod.ts";
+import {
+  ExitCounts,
+  RequestNote,
+  type RunLoop,
+  runVcpu,
+  VcpuControl,
+  type VcpuStop,
+} from "../src/vcpu/mod.ts";
+import { DEVICE } from "./exit_guest.ts";
+import { Latch } from "./latch.ts";
+
+/** Everything that the run loop is made of; it can be posted to a Worker. */
+export interface ExitJob extends VcpuJob {
+  /** The latch's state. */
+  readonly latch: SharedArrayBuffer;
+}
+
+/** A run loop that can be entered again after its guest has written to the debug exit. */
+export class ExitRunLoop {
+  readonly #loop: Omit<RunLoop, "requests">;
+  #requests = new RequestNote();
+
+  constructor(job: ExitJob) {
+    const memory = GuestMemory.attach(job.memory);
+    const control = VcpuControl.attach(job.control);
+    const vcpu = architecture.attachVcpu(job.vcpu);
+    const pio = new Bus("pio", PIO_SPACE_SIZE);
+    const mmio = new Bus("mmio");
+    const context = {
+      memory,
+      irq: irqLine,
+      requests: {
+        exit: (status: number) => this.#requests.exit(status),
+        reset: (source: string) => this.#requests.reset(source),
+        powerOff: (source: string) => this.#requests.powerOff(source),
+      },
+      interrupted: () => control.requests !== 0,
+    };
+    for (const spec of job.devices) {
+      const { ranges, lock } = attachDevice(spec, context);
+      for (const { space, base, size, device } of ranges) {
+        (space === "pio" ? pio : mmio).insert(base, size, device, lock);
+      }
+    }
+    const latch = new Latch(job.latch);
+    mmio.insert(DEVICE, 1, latch, latch.lock);
+    this.#loop = {
+      vcpu,
+      pio,
+      mmio,
+      control,
+      exits: new ExitCounts(job.exits),
+      describe: (reason) => ({
+        reason,
+        vcpu: vcpu.id,
+        details: architecture.describeExit(vcpu, memory),
+      }),
+    };
+  }
+
+  /** Runs the guest until it asks for an end. */
+  run(): VcpuStop {
+    this.#requests = new RequestNote();
+    return runVcpu({ ...this.#loop, requests: this.#requests });
+  }
+}

@@ -7,7 +7,7 @@
  * `N passed, N failed, N skipped`, and with status 1 if anything failed.
  * @module
  */
-import { ensureDebianPackages, kernelAsset } from "./assets/mod.ts";
+import { AssetError, ensureDebianPackages, kernelAsset } from "./assets/mod.ts";
 import { CHECKOUT } from "./lab/mod.ts";
 import { probeStockKernels } from "../src/cli/doctor/probe.ts";
 import { add, closingLine, type Counts, readCounts } from "./summary.ts";
@@ -93,7 +93,13 @@ async function everything(total: Counts): Promise<void> {
 
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 const began = performance.now();
-await (Deno.args.includes("--quick") ? quickGate(total) : everything(total));
+try {
+  await (Deno.args.includes("--quick") ? quickGate(total) : everything(total));
+} catch (error) {
+  if (!(error instanceof AssetError)) throw error;
+  Deno.stderr.writeSync(encoder.encode(`${error.message}\n`));
+  total.failed++;
+}
 const minutes = ((performance.now() - began) / 60_000).toFixed(1);
 Deno.stdout.writeSync(encoder.encode(`\nall in ${minutes} minutes\n${closingLine(total)}\n`));
 Deno.exit(total.failed === 0 ? 0 : 1);

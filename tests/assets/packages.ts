@@ -75,10 +75,11 @@ export async function unpackPackage(
 }
 
 /**
- * Sees to it that commands are installed: where some are not on PATH, installs their packages if
- * we are root on a machine with apt.
+ * Sees to it that commands and files are installed: where some commands are not on PATH, or some
+ * files, named by their absolute paths, are not there, installs their packages if we are root on a
+ * machine with apt.
  *
- * @param needs the commands, each with the Debian package that has it.
+ * @param needs the commands and files, each with the Debian package that has it.
  * @throws {MissingCommandsError} when some are missing and cannot be installed; it says what to do.
  */
 export async function ensureDebianPackages(needs: Readonly<Record<string, string>>): Promise<void> {
@@ -103,11 +104,22 @@ export async function ensureDebianPackages(needs: Readonly<Record<string, string
     await install(packages);
   }
   const still = missingCommands(needs);
-  if (still.length > 0) throw refuse("their packages are installed, yet they are not on PATH");
+  if (still.length > 0) throw refuse("their packages are installed, yet they are not there");
 }
 
 function missingCommands(needs: Readonly<Record<string, string>>): string[] {
-  return Object.keys(needs).filter((command) => findCommand(command) === undefined);
+  return Object.keys(needs).filter((name) =>
+    name.startsWith("/") ? !isFile(name) : findCommand(name) === undefined
+  );
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw error;
+  }
 }
 
 function packagesOf(commands: string[], needs: Readonly<Record<string, string>>): string[] {

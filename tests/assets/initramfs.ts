@@ -3,12 +3,15 @@
  * runs one command and tells the monitor how it ended.
  *
  * ```ts
+ * import { buildInitramfs, kernelAsset } from "./mod.ts";
+ *
  * const initrd = await buildInitramfs({ command: "uname -a; nproc; free -m" });
  * const withDisk = await buildInitramfs({
  *   kernel: await kernelAsset("cloud"),
  *   modules: ["virtio_mmio", "virtio_blk"],
  *   command: "cat /dev/vda",
  * });
+ * if (initrd === withDisk) throw new Error("each content has an archive of its own");
  * ```
  *
  * @module

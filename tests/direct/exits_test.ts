@@ -9,8 +9,7 @@ import { ExitRunLoop } from "../../bench/exit_run_loop.ts";
 import { type ExitsResult, exitsTable, KINDS } from "../../bench/exits.ts";
 import { PERCENTILE_NAMES } from "../../bench/statistics.ts";
 import { ExitCounts } from "../../src/vcpu/mod.ts";
-import { findCommand } from "../assets/command.ts";
-import { cannotRun, testDirect } from "./payload_machine.ts";
+import { testDirect } from "./payload_machine.ts";
 
 const COUNT = 50;
 
@@ -43,10 +42,9 @@ async function runCompare(...args: string[]) {
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-Deno.test({
-  name: "compare exits tells the percentiles of both sides and their ratio, as JSON and as a table",
-  ignore: cannotRun !== undefined || findCommand("gcc") === undefined,
-  async fn() {
+testDirect(
+  "compare exits tells the percentiles of both sides and their ratio, as JSON and as a table",
+  async () => {
     const args = ["exits", "--json", "--seconds", "0.1", "--rounds", "1"];
     const { code, stdout, stderr } = await runCompare(...args);
     assert.equal(code, 0, stderr);
@@ -64,7 +62,8 @@ Deno.test({
     const table = exitsTable(result);
     for (const kind of KINDS) assert.match(table, new RegExp(`^${kind} +p99\\.9 `, "m"));
   },
-});
+  ["gcc"],
+);
 
 Deno.test("compare says how it is used", async () => {
   for (const args of [[], ["exit"], ["exits", "--seconds", "soon"], ["exits", "--second", "1"]]) {

@@ -4,27 +4,39 @@
  */
 import { Kvm, KvmUnavailableError } from "../../src/kvm/mod.ts";
 import { Machine, type MachineConfig, type MachineEnd } from "../../src/machine/mod.ts";
+import { findCommand } from "../assets/command.ts";
 import { assemble, canAssemble, type PayloadOptions } from "../payloads/assemble.ts";
 
-/** Why a payload can't be run here, or undefined where it can. A test is ignored by name for it. */
-export const cannotRun: string | undefined = !canAssemble
-  ? "binutils is not installed"
-  : kvmProblem();
+/** What payloads need and this host lacks. */
+const missing: readonly string[] = [
+  ...canAssemble ? [] : ["binutils"],
+  ...hasKvm() ? [] : ["/dev/kvm"],
+];
 
-function kvmProblem(): string | undefined {
+function hasKvm(): boolean {
   try {
     using _kvm = Kvm.open();
-    return undefined;
+    return true;
   } catch (error) {
-    if (error instanceof KvmUnavailableError) return error.message;
+    if (error instanceof KvmUnavailableError) return false;
     throw error;
   }
 }
 
-/** Defines a test that needs KVM and the assembler. */
-export function testDirect(name: string, fn: () => Promise<void>): void {
-  const reason = cannotRun === undefined ? "" : ` (ignored: ${cannotRun})`;
-  Deno.test({ name: name + reason, ignore: cannotRun !== undefined, fn });
+/**
+ * Defines a test that needs KVM and the assembler. Where the host lacks something, the test is ignored and
+ * its name says what for.
+ *
+ * @param commands what else it needs
+ */
+export function testDirect(
+  name: string,
+  fn: () => Promise<void>,
+  commands: readonly string[] = [],
+): void {
+  const lacks = [...missing, ...commands.filter((command) => findCommand(command) === undefined)];
+  const needs = lacks.length === 0 ? "" : ` (needs ${lacks.join(" and ")})`;
+  Deno.test({ name: name + needs, ignore: lacks.length > 0, fn });
 }
 
 /** What the machine is made of, beside the payload; the payload's own options are apart. */

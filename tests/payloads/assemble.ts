@@ -11,7 +11,7 @@ import { cached } from "../assets/cache.ts";
 import { findCommand, run, runText } from "../assets/command.ts";
 
 /** Whether binutils are there; a test that needs a payload is ignored by name where they are not. */
-export const canAssemble = ["as", "ld", "nm", "objcopy"].every((tool) =>
+export const canAssemble = ["as", "ld", "nm", "objcopy", "readelf"].every((tool) =>
   findCommand(tool) !== undefined
 );
 

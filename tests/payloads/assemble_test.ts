@@ -2,14 +2,16 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { findCommand, runText } from "../assets/command.ts";
+import { runText } from "../assets/command.ts";
 import { assemble, canAssemble } from "./assemble.ts";
 
+/** Why the tests are ignored where they are. */
+const needs = canAssemble ? "" : " (needs binutils)";
 const ignore = !canAssemble;
 const text = new TextDecoder();
 
 Deno.test(
-  { name: "a flat payload begins with its code, at the address it is linked to", ignore },
+  { name: `a flat payload begins with its code, at the address it is linked to${needs}`, ignore },
   async () => {
     const { path, symbols } = await assemble("real_mode", { format: "flat", address: 0x7c00 });
     const bytes = await Deno.readFile(path);
@@ -20,8 +22,9 @@ Deno.test(
 );
 
 Deno.test({
-  name: "an ELF payload has one loadable segment at its address, and its note where it has one",
-  ignore: ignore || findCommand("readelf") === undefined,
+  name:
+    `an ELF payload has one loadable segment at its address, and its note where it has one${needs}`,
+  ignore,
 }, async () => {
   const { path, symbols } = await assemble("pvh", { address: 0x20_0000 });
   assert.equal(symbols.start, 0x20_0000);
@@ -34,16 +37,19 @@ Deno.test({
   assert.match(await runText(["readelf", "-h", small.path]), /Class: +ELF32/);
 });
 
-Deno.test({ name: "a payload is built once for each set of definitions", ignore }, async () => {
-  const two = await assemble("smp", { format: "elf32", defines: { CPUS: 2 } });
-  const again = await assemble("smp", { format: "elf32", defines: { CPUS: 2 } });
-  const four = await assemble("smp", { format: "elf32", defines: { CPUS: 4 } });
-  assert.equal(again.path, two.path);
-  assert.notEqual(four.path, two.path);
-});
+Deno.test(
+  { name: `a payload is built once for each set of definitions${needs}`, ignore },
+  async () => {
+    const two = await assemble("smp", { format: "elf32", defines: { CPUS: 2 } });
+    const again = await assemble("smp", { format: "elf32", defines: { CPUS: 2 } });
+    const four = await assemble("smp", { format: "elf32", defines: { CPUS: 4 } });
+    assert.equal(again.path, two.path);
+    assert.notEqual(four.path, two.path);
+  },
+);
 
 Deno.test({
-  name: "a payload that lacks a definition fails with the assembler's or linker's words",
+  name: `a payload that lacks a definition fails with the assembler's or linker's words${needs}`,
   ignore,
 }, async () => {
   await assert.rejects(assemble("power"), /PORT/);

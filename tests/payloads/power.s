@@ -1,5 +1,5 @@
-# Ends by way of a device: writes the byte VALUE to PORT, and halts. Where nothing comes of it, a check of
-# the machine's never fires: so the payload ends with status 1 after the write.
+# Ends by way of a device: prints, and writes the byte VALUE to PORT. Ends with status 1 where nothing
+# comes of the write.
 
         .include "guest.inc"
 

@@ -66,6 +66,7 @@ export class ExitGuest implements Disposable {
     control.withdraw(REQUEST_PAUSE);
     const job = {
       vcpu: vcpu.spec,
+      vcpuCount: 1,
       memory: ram.memory.spec,
       devices,
       control: control.spec,

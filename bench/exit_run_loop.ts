@@ -3,10 +3,8 @@
  * with the devices of every machine on the buses, and a latch among the memory addresses.
  * @module
  */
-import { attachDevice } from "../devices/mod.ts";
 import { architecture } from "../src/arch/mod.ts";
-import { Bus, PIO_SPACE_SIZE } from "../src/bus/mod.ts";
-import { irqLine, type VcpuJob } from "../src/machine/vcpu_job.ts";
+import { attachDevices, irqLine, type VcpuJob } from "../src/machine/vcpu_job.ts";
 import { GuestMemory } from "../src/memory/mod.ts";
 import {
   ExitCounts,
@@ -34,9 +32,7 @@ export class ExitRunLoop {
     const memory = GuestMemory.attach(job.memory);
     const control = VcpuControl.attach(job.control);
     const vcpu = architecture.attachVcpu(job.vcpu);
-    const pio = new Bus("pio", PIO_SPACE_SIZE);
-    const mmio = new Bus("mmio");
-    const context = {
+    const { pio, mmio } = attachDevices(job, {
       memory,
       irq: irqLine,
       requests: {
@@ -45,15 +41,9 @@ export class ExitRunLoop {
         powerOff: (source: string) => this.#requests.powerOff(source),
       },
       interrupted: () => control.requests !== 0,
-    };
-    for (const spec of job.devices) {
-      const { ranges, lock } = attachDevice(spec, context);
-      for (const { space, base, size, device } of ranges) {
-        (space === "pio" ? pio : mmio).insert(base, size, device, lock);
-      }
-    }
-    const latch = new Latch(job.latch);
-    mmio.insert(DEVICE, 1, latch, latch.lock);
+    });
+    // As any device of a machine with one vCPU that the host leaves alone, it goes without a lock.
+    mmio.insert(DEVICE, 1, new Latch(job.latch));
     this.#loop = {
       vcpu,
       pio,

@@ -1,36 +1,29 @@
 /**
  * The device behind an address that exits are measured with: one byte that is written and read, and
- * nothing else, as the loop in C has it. Its state is in shared memory behind a lock of its own, like that
- * of every device.
+ * nothing else, as the loop in C has it. Its state is in shared memory, like that of every device.
  * @module
  */
-import { type AccessSize, type BusDevice, DeviceLock } from "../src/bus/mod.ts";
-
-const LOCK = 0;
-const BYTE = 1;
-const WORDS = 2;
+import type { AccessSize, BusDevice } from "../src/bus/mod.ts";
 
 /** The latch's shared state, zeroed. */
 export function allocateLatch(): SharedArrayBuffer {
-  return new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT);
+  return new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
 }
 
 /** The latch in one isolate. */
 export class Latch implements BusDevice {
-  readonly lock: DeviceLock;
   readonly #words: Int32Array<SharedArrayBuffer>;
 
   /** @param state what {@linkcode allocateLatch} gave, in this isolate or another */
   constructor(state: SharedArrayBuffer) {
     this.#words = new Int32Array(state);
-    this.lock = new DeviceLock(this.#words, LOCK);
   }
 
   read(_offset: number, _size: AccessSize): number {
-    return this.#words[BYTE];
+    return this.#words[0];
   }
 
   write(_offset: number, _size: AccessSize, value: number): void {
-    this.#words[BYTE] = value & 0xff;
+    this.#words[0] = value & 0xff;
   }
 }

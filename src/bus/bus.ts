@@ -144,27 +144,25 @@ export class Bus {
   readInto(addr: number, size: number, view: DataView, at: number): void {
     const index = this.#find(addr, size);
     if (index < 0) {
-      this.#unclaimedReads++;
-      for (let i = 0; i < size; i++) view.setUint8(at + i, 0xff);
+      this.#readNothing(size, view, at);
       return;
     }
-    const device = this.#devices[index];
-    const offset = addr - this.#bases[index];
     const lock = this.#locks[index];
     if (lock !== undefined) lock.acquire();
     try {
-      let done = 0;
-      for (; size - done >= 4; done += 4) {
-        view.setUint32(at + done, device.read(offset + done, 4), true);
-      }
-      if (size - done >= 2) {
-        view.setUint16(at + done, device.read(offset + done, 2), true);
-        done += 2;
-      }
-      if (size - done === 1) view.setUint8(at + done, device.read(offset + done, 1));
+      const device = this.#devices[index];
+      const offset = addr - this.#bases[index];
+      if (size === 1) view.setUint8(at, device.read(offset, 1));
+      else if (size === 4) view.setUint32(at, device.read(offset, 4), true);
+      else readPieces(device, offset, size, view, at);
     } finally {
       if (lock !== undefined) lock.release();
     }
+  }
+
+  #readNothing(size: number, view: DataView, at: number): void {
+    this.#unclaimedReads++;
+    for (let i = 0; i < size; i++) view.setUint8(at + i, 0xff);
   }
 
   /**
@@ -178,20 +176,14 @@ export class Bus {
       this.#unclaimedWrites++;
       return;
     }
-    const device = this.#devices[index];
-    const offset = addr - this.#bases[index];
     const lock = this.#locks[index];
     if (lock !== undefined) lock.acquire();
     try {
-      let done = 0;
-      for (; size - done >= 4; done += 4) {
-        device.write(offset + done, 4, view.getUint32(at + done, true));
-      }
-      if (size - done >= 2) {
-        device.write(offset + done, 2, view.getUint16(at + done, true));
-        done += 2;
-      }
-      if (size - done === 1) device.write(offset + done, 1, view.getUint8(at + done));
+      const device = this.#devices[index];
+      const offset = addr - this.#bases[index];
+      if (size === 1) device.write(offset, 1, view.getUint8(at));
+      else if (size === 4) device.write(offset, 4, view.getUint32(at, true));
+      else writePieces(device, offset, size, view, at);
     } finally {
       if (lock !== undefined) lock.release();
     }
@@ -199,12 +191,16 @@ export class Bus {
 
   /** The index of the range that holds the whole access, or -1. */
   #find(addr: number, size: number): number {
+    const last = this.#last;
+    // With no device at all `bases[0]` is undefined and the comparison is false.
+    if (addr >= this.#bases[last] && addr + size <= this.#ends[last]) return last;
+    return this.#search(addr, size);
+  }
+
+  #search(addr: number, size: number): number {
     const bases = this.#bases;
     const ends = this.#ends;
     const end = addr + size;
-    const last = this.#last;
-    // With no device at all `bases[0]` is undefined and the comparison is false.
-    if (addr >= bases[last] && end <= ends[last]) return last;
     let low = 0;
     let high = bases.length - 1;
     while (low <= high) {
@@ -216,6 +212,44 @@ export class Bus {
     }
     return -1;
   }
+}
+
+/** A read of an uncommon size, in pieces of 4, 2 and 1 bytes; apart from the common ones, so that those are inlined. */
+function readPieces(
+  device: BusDevice,
+  offset: number,
+  size: number,
+  view: DataView,
+  at: number,
+): void {
+  let done = 0;
+  for (; size - done >= 4; done += 4) {
+    view.setUint32(at + done, device.read(offset + done, 4), true);
+  }
+  if (size - done >= 2) {
+    view.setUint16(at + done, device.read(offset + done, 2), true);
+    done += 2;
+  }
+  if (size - done === 1) view.setUint8(at + done, device.read(offset + done, 1));
+}
+
+/** A write of an uncommon size, in the same pieces. */
+function writePieces(
+  device: BusDevice,
+  offset: number,
+  size: number,
+  view: DataView,
+  at: number,
+): void {
+  let done = 0;
+  for (; size - done >= 4; done += 4) {
+    device.write(offset + done, 4, view.getUint32(at + done, true));
+  }
+  if (size - done >= 2) {
+    device.write(offset + done, 2, view.getUint16(at + done, true));
+    done += 2;
+  }
+  if (size - done === 1) device.write(offset + done, 1, view.getUint8(at + done));
 }
 
 /** The low `size` bytes of `value`, unsigned. */

@@ -71,7 +71,11 @@ export class DeviceLock {
 
   /** Takes the lock, and sleeps for as long as somebody else holds it. For vCPU and device Workers. */
   acquire(): void {
-    if (this.tryAcquire()) return;
+    if (Atomics.compareExchange(this.#words, this.#index, FREE, HELD) !== FREE) this.#acquireSlow();
+  }
+
+  /** Apart from the common case, so that it is inlined. */
+  #acquireSlow(): void {
     // Who has slept once cannot know whether others still do, so it takes the lock as contended:
     // at worst one needless wake-up, never a lost one.
     while (Atomics.exchange(this.#words, this.#index, CONTENDED) !== FREE) {
@@ -97,8 +101,12 @@ export class DeviceLock {
    */
   release(): void {
     const before = Atomics.exchange(this.#words, this.#index, FREE);
+    if (before !== HELD) this.#releaseSlow(before);
+  }
+
+  #releaseSlow(before: number): void {
     if (before === CONTENDED) Atomics.notify(this.#words, this.#index, 1);
-    else if (before === FREE) {
+    else {
       throw new DeviceLockError("a device lock was released that was not held");
     }
   }

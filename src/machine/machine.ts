@@ -149,6 +149,7 @@ export class Machine implements AsyncDisposable {
     for (const { vcpu, control, exits, thread } of vcpus) {
       thread.run({
         vcpu: vcpu.spec,
+        vcpuCount: vcpus.length,
         memory: ram.memory.spec,
         devices,
         control: control.spec,

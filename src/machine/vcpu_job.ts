@@ -15,11 +15,18 @@ import {
   type VcpuControlSpec,
   type VcpuStop,
 } from "../vcpu/mod.ts";
-import { type AttachContext, attachDevice, type DeviceSpec } from "../../devices/mod.ts";
+import {
+  type AttachContext,
+  attachDevice,
+  deviceModule,
+  type DeviceSpec,
+} from "../../devices/mod.ts";
 
 /** Everything that a vCPU's Worker is posted. */
 export interface VcpuJob {
   readonly vcpu: VcpuSpec;
+  /** How many vCPUs the machine has, this one among them. */
+  readonly vcpuCount: number;
   readonly memory: GuestMemorySpec;
   readonly devices: readonly DeviceSpec[];
   readonly control: VcpuControlSpec;
@@ -32,6 +39,34 @@ export function irqLine(fd: number): IrqLine {
   return { trigger: () => signalEventFd(fd) };
 }
 
+/** The address spaces of one vCPU. */
+export interface VcpuBuses {
+  readonly pio: Bus;
+  readonly mmio: Bus;
+}
+
+/**
+ * Attaches devices in this isolate and puts them on buses of its own.
+ *
+ * With one vCPU, only a device whose host's end is used meanwhile has a second user and so needs its lock.
+ * The others go without: the Atomics of a lock cost as much as all else that is done for an exit.
+ */
+export function attachDevices(
+  job: Pick<VcpuJob, "devices" | "vcpuCount">,
+  context: AttachContext,
+): VcpuBuses {
+  const pio = new Bus("pio", PIO_SPACE_SIZE);
+  const mmio = new Bus("mmio");
+  for (const spec of job.devices) {
+    const { ranges, lock } = attachDevice(spec, context);
+    const isShared = job.vcpuCount > 1 || deviceModule(spec.kind).console !== undefined;
+    for (const { space, base, size, device } of ranges) {
+      (space === "pio" ? pio : mmio).insert(base, size, device, isShared ? lock : undefined);
+    }
+  }
+  return { pio, mmio };
+}
+
 /**
  * Attaches to the machine in this isolate and runs the vCPU to its end.
  *
@@ -42,24 +77,15 @@ export function runVcpuJob(job: VcpuJob): VcpuStop {
   const control = VcpuControl.attach(job.control);
   const requests = new RequestNote();
   const vcpu = architecture.attachVcpu(job.vcpu);
-  const pio = new Bus("pio", PIO_SPACE_SIZE);
-  const mmio = new Bus("mmio");
-  const context: AttachContext = {
+  const buses = attachDevices(job, {
     memory,
     irq: irqLine,
     requests,
     interrupted: () => control.requests !== 0,
-  };
-  for (const spec of job.devices) {
-    const { ranges, lock } = attachDevice(spec, context);
-    for (const { space, base, size, device } of ranges) {
-      (space === "pio" ? pio : mmio).insert(base, size, device, lock);
-    }
-  }
+  });
   return runVcpu({
     vcpu,
-    pio,
-    mmio,
+    ...buses,
     control,
     requests,
     exits: new ExitCounts(job.exits),

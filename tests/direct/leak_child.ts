@@ -22,7 +22,9 @@ export interface LeakReport {
 /** How often each machine that can't be built is tried. */
 const FAILURES = 10;
 /** Workers end in their own time after they were told to. */
-const SETTLING_MS = 15_000;
+const SETTLING_MS = 60_000;
+/** A process that has not changed for so long is at rest; in the lab a Worker's end alone takes seconds. */
+const RESTING_MS = Deno.env.has("DENOVISOR_LAB") ? 10_000 : 1000;
 
 /** The lives that a machine can lead; each gives its end. */
 const lives: readonly (() => Promise<string>)[] = [
@@ -101,6 +103,20 @@ async function settled(before: HostResources): Promise<HostResources> {
   }
 }
 
+/** Waits until nothing has changed for a while: until the Workers of earlier machines are gone. */
+async function atRest(): Promise<HostResources> {
+  const deadline = performance.now() + SETTLING_MS;
+  let last = hostResources();
+  let since = performance.now();
+  while (performance.now() < Math.min(since + RESTING_MS, deadline)) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const now = hostResources();
+    if (JSON.stringify(now) !== JSON.stringify(last)) since = performance.now();
+    last = now;
+  }
+  return last;
+}
+
 async function main(machines: number): Promise<LeakReport> {
   const folder = await Deno.makeTempDir({ prefix: "denovisor-leak-" });
   try {
@@ -108,8 +124,7 @@ async function main(machines: number): Promise<LeakReport> {
     // What a process takes once and keeps is no leak.
     for (const live of lives) await live();
     for (const config of Object.values(configs)) await fail(config);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    const before = hostResources();
+    const before = await atRest();
 
     const ends: Record<string, number> = {};
     for (let i = 0; i < machines; i++) {

@@ -4,8 +4,8 @@
  * The guest (tests/payloads/exit_latency.s) times each access itself with the time-stamp counter, so both
  * sides are measured alike, from the instruction to the next. Under denovisor the exit goes the way of
  * every machine's: a vCPU's Worker, its run loop, the bus with the devices of a machine on it, a device
- * (the POST code port, and a latch among the memory addresses). The loop in C
- * (exit_loop.c) answers in place.
+ * (the POST code port, and a latch among the memory addresses), which with one vCPU needs no lock. The
+ * loop in C (exit_loop.c) answers in place.
  *
  * Each round starts each side afresh, warms it up and then times. What is compared is the two sides of
  * one round, since what else the host does changes from one to the next; the order alternates.

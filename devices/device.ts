@@ -61,7 +61,10 @@ export interface DeviceRange {
 /** A device in one isolate: what has to be put on the buses there. */
 export interface AttachedDevice {
   readonly ranges: readonly DeviceRange[];
-  /** The lock that the bus holds around every call of every range. */
+  /**
+   * The lock that the bus holds around every call of every range. A machine with one vCPU spares it where
+   * nobody else touches the device's state while that vCPU runs: where the module has no `console`.
+   */
   readonly lock: DeviceLock;
 }
 

@@ -22,16 +22,12 @@ export const EINTR = 4;
 export const ENXIO = 6;
 export const E2BIG = 7;
 export const EAGAIN = 11;
-export const ENOMEM = 12;
 export const EACCES = 13;
 export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
-export const EINVAL = 22;
 export const ENOTTY = 25;
-export const ENOSPC = 28;
 export const ENOSYS = 38;
-export const EOPNOTSUPP = 95;
 
 /** The symbolic name of an errno number, such as `"ENOENT"`. */
 export function errnoName(number: number): string {

@@ -7,7 +7,6 @@ import { cString, libc } from "./libc.ts";
 
 /** open(2) flags (asm-generic/fcntl.h; the same on x86-64 and aarch64). */
 export const O_RDONLY = 0;
-export const O_WRONLY = 1;
 export const O_RDWR = 2;
 export const O_NONBLOCK = 0x800;
 export const O_CLOEXEC = 0x80000;

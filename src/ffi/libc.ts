@@ -27,12 +27,6 @@ const library = Deno.dlopen("libc.so.6", {
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   // ssize_t write(int fd, const void *buf, size_t count);
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-  // int fcntl(int fd, int cmd, int arg);
-  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
-  // int dup(int oldfd);
-  dup: { parameters: ["i32"], result: "i32" },
-  // int poll(struct pollfd *fds, nfds_t nfds, int timeout);
-  poll: { parameters: ["buffer", "u32", "i32"], result: "i32" },
   // int eventfd(unsigned int initval, int flags);
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // int memfd_create(const char *name, unsigned int flags);

@@ -127,6 +127,14 @@ function addressOf(buffer: SharedArrayBuffer, offset: number): bigint {
   return Deno.UnsafePointer.value(pointer);
 }
 
+/**
+ * The address of a SharedArrayBuffer's first byte in this process, as a number: user space ends below 2^53. The
+ * buffer never moves, and whoever uses the address keeps the buffer reachable.
+ */
+export function bufferAddress(buffer: SharedArrayBuffer): number {
+  return Number(addressOf(buffer, 0));
+}
+
 /** Puts zeroed memory of no descriptor in the place of pages, as the allocator of the buffer had there. */
 function mapAnonymous(address: bigint, size: number, what: string): void {
   mapFixed(address, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, what);

@@ -12,6 +12,7 @@
  * Addresses and lengths are numbers: 2^53 is beyond any guest's physical address space.
  * @module
  */
+import { bufferAddress } from "../ffi/mod.ts";
 
 /** Backing of one piece of RAM: where it is for the guest, and where its bytes are for us. */
 export interface MemoryRegionSpec {
@@ -52,6 +53,8 @@ class Region {
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly view: DataView<SharedArrayBuffer>;
   readonly halves: Uint16Array<SharedArrayBuffer>;
+  /** Where `start` is in this process. */
+  readonly hostAddress: number;
 
   constructor(spec: MemoryRegionSpec) {
     const { guestAddress, size, buffer, byteOffset } = spec;
@@ -68,6 +71,7 @@ class Region {
     this.bytes = new Uint8Array(buffer, byteOffset, size);
     this.view = new DataView(buffer, byteOffset, size);
     this.halves = new Uint16Array(buffer, byteOffset, Math.floor(size / 2));
+    this.hostAddress = bufferAddress(buffer) + byteOffset;
   }
 }
 
@@ -245,6 +249,15 @@ export class GuestMemory {
       if (from < to) pieces.push(region.bytes.subarray(from - region.start, to - region.start));
     }
     return pieces;
+  }
+
+  /**
+   * Where a range, which must lie in one region, is in this process: for system calls that read or write guest
+   * memory in place. Allocates nothing.
+   */
+  hostAddress(address: number, length: number): number {
+    const region = this.#find(address, length);
+    return region.hostAddress + (address - region.start);
   }
 
   /** Sets `length` bytes to `value`. */

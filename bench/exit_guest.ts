@@ -9,6 +9,7 @@ import { EventFd } from "../src/ffi/mod.ts";
 import { Kvm, type Vcpu } from "../src/kvm/mod.ts";
 import { GuestRam } from "../src/memory/mod.ts";
 import { ExitCounts, REQUEST_PAUSE, VcpuControl } from "../src/vcpu/mod.ts";
+import { Wiring } from "../src/machine/wiring.ts";
 import type { ExitJob } from "./exit_run_loop.ts";
 import { allocateLatch } from "./latch.ts";
 
@@ -66,6 +67,8 @@ export class ExitGuest implements Disposable {
     control.withdraw(REQUEST_PAUSE);
     const job = {
       vcpu: vcpu.spec,
+      vm: vm.spec,
+      wiring: Wiring.allocate(0, 0, []),
       vcpuCount: 1,
       memory: ram.memory.spec,
       devices,

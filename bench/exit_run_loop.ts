@@ -4,7 +4,7 @@
  * @module
  */
 import { architecture } from "../src/arch/mod.ts";
-import { attachDevices, irqLine, type VcpuJob } from "../src/machine/vcpu_job.ts";
+import { attachContext, attachDevices, type VcpuJob } from "../src/machine/vcpu_job.ts";
 import { GuestMemory } from "../src/memory/mod.ts";
 import {
   ExitCounts,
@@ -32,16 +32,12 @@ export class ExitRunLoop {
     const memory = GuestMemory.attach(job.memory);
     const control = VcpuControl.attach(job.control);
     const vcpu = architecture.attachVcpu(job.vcpu);
-    const { pio, mmio } = attachDevices(job, {
-      memory,
-      irq: irqLine,
-      requests: {
-        exit: (status: number) => this.#requests.exit(status),
-        reset: (source: string) => this.#requests.reset(source),
-        powerOff: (source: string) => this.#requests.powerOff(source),
-      },
-      interrupted: () => control.requests !== 0,
-    });
+    const requests = {
+      exit: (status: number) => this.#requests.exit(status),
+      reset: (source: string) => this.#requests.reset(source),
+      powerOff: (source: string) => this.#requests.powerOff(source),
+    };
+    const { pio, mmio } = attachDevices(job, attachContext(job, memory, control, requests));
     // As any device of a machine with one vCPU that the host leaves alone, it goes without a lock.
     mmio.insert(DEVICE, 1, new Latch(job.latch));
     this.#loop = {

@@ -31,6 +31,27 @@ export interface MachineRequests {
   powerOff(source: string): void;
 }
 
+/** An address whose writes signal an eventfd instead of leaving the guest (KVM_IOEVENTFD). */
+export interface Doorbell {
+  readonly eventfd: number;
+  /** The guest physical address. */
+  readonly address: number;
+  /** The width of the write in bytes; 0 for any. */
+  readonly length: 0 | 2 | 4;
+  /** The value that must be written; any when left out. */
+  readonly datamatch?: number;
+}
+
+/** What a device changes about its machine's wiring while the guest runs. */
+export interface MachineWiring {
+  /** From now on the doorbell signals its eventfd. */
+  bindDoorbell(doorbell: Doorbell): void;
+  /** Writes to the doorbell's address reach the bus again. */
+  unbindDoorbell(doorbell: Doorbell): void;
+  /** A signal of the irqfd that is bound to `gsi` becomes this message (PCI 3.0, 6.8). */
+  routeMsi(gsi: number, addressHigh: number, addressLow: number, data: number): void;
+}
+
 /** What an isolate lends to the devices that are attached in it. */
 export interface AttachContext {
   /** The machine's memory, for a device that reads or writes it. */
@@ -39,6 +60,8 @@ export interface AttachContext {
   irq(fd: number): IrqLine;
   /** Where the guest's wishes go. */
   readonly requests: MachineRequests;
+  /** The parts of the machine's wiring that the guest may change. */
+  readonly wiring: MachineWiring;
   /**
    * Whether the machine wants this isolate's vCPU to leave what it does. A device that waits for
    * the host inside a register access asks at least every 100 ms and gives up when it is true.

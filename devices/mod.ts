@@ -11,6 +11,7 @@
  *   memory: GuestMemory.forTest(4096),
  *   irq: () => ({ trigger() {} }),
  *   requests: { exit() {}, reset() {}, powerOff() {} },
+ *   wiring: { bindDoorbell() {}, unbindDoorbell() {}, routeMsi() {} },
  *   interrupted: () => false,
  * });
  * const pio = new Bus("pio", PIO_SPACE_SIZE);
@@ -26,5 +27,8 @@
 export * from "./byte_ring.ts";
 export * from "./device.ts";
 export * from "./legacy/mod.ts";
+export * from "./limits/mod.ts";
+export * from "./metrics.ts";
+export * from "./options.ts";
 export * from "./registry.ts";
 export * from "./state.ts";

@@ -6,7 +6,7 @@
 
 import { Bus, type IrqLine, PIO_SPACE_SIZE } from "../src/bus/mod.ts";
 import { GuestMemory } from "../src/memory/mod.ts";
-import type { AttachContext, DeviceModule, DeviceSpec } from "./device.ts";
+import type { AttachContext, DeviceModule, DeviceSpec, Doorbell } from "./device.ts";
 
 /** Attaches devices as a vCPU's Worker does, and shows what they did. */
 export class TestRig {
@@ -17,6 +17,9 @@ export class TestRig {
   readonly requests: string[] = [];
   /** Rising edges by irqfd. */
   readonly edges = new Map<number, number>();
+  /** Doorbells that are bound, and the last message of each GSI, as devices set them. */
+  readonly doorbells = new Set<Doorbell>();
+  readonly messages = new Map<number, readonly [high: number, low: number, data: number]>();
   /** What `interrupted()` answers. */
   interrupted = false;
 
@@ -30,6 +33,11 @@ export class TestRig {
       reset: (source) => void this.requests.push(`reset ${source}`),
       powerOff: (source) => void this.requests.push(`power-off ${source}`),
     },
+    wiring: {
+      bindDoorbell: (doorbell) => void this.doorbells.add(doorbell),
+      unbindDoorbell: (doorbell) => void this.doorbells.delete(this.#bound(doorbell)),
+      routeMsi: (gsi, high, low, data) => void this.messages.set(gsi, [high, low, data]),
+    },
     interrupted: () => this.interrupted,
   };
 
@@ -39,6 +47,17 @@ export class TestRig {
     for (const { space, base, size, device } of ranges) {
       this[space].insert(base, size, device, lock);
     }
+  }
+
+  /** The bound doorbell that is equal to this one, as KVM finds it. */
+  #bound(wanted: Doorbell): Doorbell {
+    for (const doorbell of this.doorbells) {
+      if (
+        doorbell.eventfd === wanted.eventfd && doorbell.address === wanted.address &&
+        doorbell.length === wanted.length && doorbell.datamatch === wanted.datamatch
+      ) return doorbell;
+    }
+    throw new Error(`there is no doorbell at 0x${wanted.address.toString(16)} to unbind`);
   }
 
   /** Reads one byte from a port, as IN does. */

@@ -2,7 +2,7 @@
  * What a machine asks of the processor architecture that it's for, in the order in which it asks.
  * @module
  */
-import type { Kvm, Vcpu, VcpuSpec, Vm } from "../kvm/mod.ts";
+import type { Kvm, Vcpu, VcpuSpec, Vm, VmFd, VmSpec } from "../kvm/mod.ts";
 import type { GuestMemory, RamRange } from "../memory/mod.ts";
 
 /** Where the loader must put nothing. */
@@ -58,6 +58,8 @@ export interface Architecture<Image, Boot> {
    * @returns what this host refused and the guest can do without, a line each
    */
   configureVcpus(kvm: Kvm, vcpus: readonly Vcpu[], boot: Boot): string[];
+  /** The virtual machine that another isolate made. */
+  attachVm(spec: VmSpec): VmFd;
   /** The vCPU that another isolate made. */
   attachVcpu(spec: VcpuSpec): Vcpu;
   /** The exit that a vCPU's KVM_RUN came back with, its registers and its code, in lines. */

@@ -7,7 +7,7 @@
  */
 import { architecture, type BootImage } from "../arch/mod.ts";
 import { EventFd } from "../ffi/mod.ts";
-import { Kvm, KVM_CAP, type Vcpu, type Vm } from "../kvm/mod.ts";
+import { Kvm, KVM_CAP, type Vcpu, type Vm, type VmSpec } from "../kvm/mod.ts";
 import { GuestRam } from "../memory/mod.ts";
 import { ExitCounts, VcpuControl } from "../vcpu/mod.ts";
 import { type ConsolePort, deviceModule, type DeviceSpec } from "../../devices/mod.ts";
@@ -21,6 +21,7 @@ import {
 import { type CheckedConfig, ConfigError } from "./config.ts";
 import { irqLine } from "./vcpu_job.ts";
 import { VcpuThread } from "./vcpu_thread.ts";
+import { Wiring, type WiringSpec } from "./wiring.ts";
 
 /** One vCPU with everything that the main isolate holds of it. */
 export interface MachineVcpu {
@@ -36,6 +37,8 @@ export interface BuiltMachine {
   readonly kernel: LoadedKernel;
   readonly devices: readonly DeviceSpec[];
   readonly console: ConsolePort;
+  readonly vm: VmSpec;
+  readonly wiring: WiringSpec;
   readonly vcpus: readonly MachineVcpu[];
   /** What this host refused and the guest can do without, a line each. */
   readonly notes: readonly string[];
@@ -88,7 +91,8 @@ export function buildMachine(
   });
   const notes = architecture.configureVcpus(kvm, vcpus.map(({ vcpu }) => vcpu), boot);
   mark("vCPUs configured");
-  return { ram, kernel, devices, console, vcpus, notes };
+  const wiring = Wiring.allocate(0, 0, []);
+  return { ram, kernel, devices, console, vm: vm.spec, wiring, vcpus, notes };
 }
 
 function spawnThreads(count: number, stack: AsyncDisposableStack): VcpuThread[] {

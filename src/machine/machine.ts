@@ -145,10 +145,12 @@ export class Machine implements AsyncDisposable {
   }
 
   #postJobs(): void {
-    const { ram, devices, vcpus } = this.#built;
+    const { ram, devices, vm, wiring, vcpus } = this.#built;
     for (const { vcpu, control, exits, thread } of vcpus) {
       thread.run({
         vcpu: vcpu.spec,
+        vm,
+        wiring,
         vcpuCount: vcpus.length,
         memory: ram.memory.spec,
         devices,

@@ -5,7 +5,7 @@
 import { architecture } from "../arch/mod.ts";
 import { Bus, type IrqLine, PIO_SPACE_SIZE } from "../bus/mod.ts";
 import { signalEventFd } from "../ffi/mod.ts";
-import type { VcpuSpec } from "../kvm/mod.ts";
+import type { VcpuSpec, VmSpec } from "../kvm/mod.ts";
 import { GuestMemory, type GuestMemorySpec } from "../memory/mod.ts";
 import {
   ExitCounts,
@@ -20,11 +20,15 @@ import {
   attachDevice,
   deviceModule,
   type DeviceSpec,
+  type MachineRequests,
 } from "../../devices/mod.ts";
+import { Wiring, type WiringSpec } from "./wiring.ts";
 
 /** Everything that a vCPU's Worker is posted. */
 export interface VcpuJob {
   readonly vcpu: VcpuSpec;
+  readonly vm: VmSpec;
+  readonly wiring: WiringSpec;
   /** How many vCPUs the machine has, this one among them. */
   readonly vcpuCount: number;
   readonly memory: GuestMemorySpec;
@@ -37,6 +41,22 @@ export interface VcpuJob {
 /** An interrupt line behind an irqfd. */
 export function irqLine(fd: number): IrqLine {
   return { trigger: () => signalEventFd(fd) };
+}
+
+/** What this isolate lends to the machine's devices. */
+export function attachContext(
+  job: Pick<VcpuJob, "vm" | "wiring">,
+  memory: GuestMemory,
+  control: VcpuControl,
+  requests: MachineRequests,
+): AttachContext {
+  return {
+    memory,
+    irq: irqLine,
+    requests,
+    wiring: new Wiring(architecture.attachVm(job.vm), job.wiring),
+    interrupted: () => control.requests !== 0,
+  };
 }
 
 /** The address spaces of one vCPU. */
@@ -77,12 +97,7 @@ export function runVcpuJob(job: VcpuJob): VcpuStop {
   const control = VcpuControl.attach(job.control);
   const requests = new RequestNote();
   const vcpu = architecture.attachVcpu(job.vcpu);
-  const buses = attachDevices(job, {
-    memory,
-    irq: irqLine,
-    requests,
-    interrupted: () => control.requests !== 0,
-  });
+  const buses = attachDevices(job, attachContext(job, memory, control, requests));
   return runVcpu({
     vcpu,
     ...buses,

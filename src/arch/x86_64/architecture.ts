@@ -2,7 +2,7 @@
  * x86-64 as a machine sees it: the steps of this folder, behind the door that all architectures share.
  * @module
  */
-import { describeExit, KVM_CAP, Vcpu, type X86VcpuSpec } from "../../kvm/mod.ts";
+import { describeExit, KVM_CAP, Vcpu, Vm, type X86VcpuSpec } from "../../kvm/mod.ts";
 import type { Architecture } from "../architecture.ts";
 import { POWER_REGISTERS } from "./acpi/mod.ts";
 import type { BootImage } from "./boot_image.ts";
@@ -63,6 +63,8 @@ export const x86_64: Architecture<BootImage, BootState> = {
     }
     return [...notes];
   },
+
+  attachVm: (spec) => Vm.attach(spec),
 
   attachVcpu: (spec) => Vcpu.attach(spec as X86VcpuSpec),
 

@@ -1,0 +1,6 @@
+/**
+ * Limits on how fast a device may go.
+ * @module
+ */
+export * from "./rate_limiter.ts";
+export * from "./token_bucket.ts";

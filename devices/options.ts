@@ -23,14 +23,22 @@ export interface OptionField<T> {
 /** Properties by name, in the order of the help. Names are the same on the command line and in a file. */
 export type OptionFields = Readonly<Record<string, OptionField<unknown>>>;
 
+/**
+ * How often a machine can have what a table describes: at most once, several devices, or several parts that make
+ * up one device.
+ */
+export type Multiplicity = "one" | "many" | "parts";
+
 /** How users ask for one kind of device. */
-export interface DeviceOptions<F extends OptionFields = OptionFields> {
+export interface DeviceOptions<
+  F extends OptionFields = OptionFields,
+  M extends Multiplicity = Multiplicity,
+> {
   /** The command line's option, without its dashes: `disk`. */
   readonly flag: string;
   /** The field of a configuration file: `disks`. */
   readonly field: string;
-  /** Whether a machine may have several. */
-  readonly many: boolean;
+  readonly multiplicity: M;
   /** What the device is, for help. */
   readonly summary: string;
   /** The property that the first word of `--disk PATH,...` gives without its name. */
@@ -43,6 +51,11 @@ export type ValuesOf<O extends DeviceOptions> = {
   readonly [K in keyof O["fields"]]: O["fields"][K] extends OptionField<infer T> ? T : never;
 };
 
+/** What a device is made of: one set of properties, or one for each part. */
+export type InputOf<O extends DeviceOptions> = O["multiplicity"] extends "parts"
+  ? readonly ValuesOf<O>[]
+  : ValuesOf<O>;
+
 /** A description that can't be used; `problems` has a line for each property that is wrong. */
 export class OptionsError extends Error {
   override readonly name = "OptionsError";
@@ -53,9 +66,9 @@ export class OptionsError extends Error {
 }
 
 /** A table, with its types kept. */
-export function defineOptions<const F extends OptionFields>(
-  options: DeviceOptions<F>,
-): DeviceOptions<F> {
+export function defineOptions<const F extends OptionFields, const M extends Multiplicity>(
+  options: DeviceOptions<F, M>,
+): DeviceOptions<F, M> {
   return options;
 }
 

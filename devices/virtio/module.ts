@@ -10,7 +10,7 @@ import type { IoScope } from "../../src/ffi/mod.ts";
 import type { GuestMemory } from "../../src/memory/mod.ts";
 import type { ConsolePort } from "../device.ts";
 import type { Metrics } from "../metrics.ts";
-import type { DeviceOptions, ValuesOf } from "../options.ts";
+import type { DeviceOptions, InputOf } from "../options.ts";
 import type { DeviceState } from "../state.ts";
 import type { Virtqueue } from "./queue/virtqueue.ts";
 
@@ -120,7 +120,7 @@ export interface VirtioModule<O extends DeviceOptions = DeviceOptions, Backend =
    *
    * @throws {DeviceError} with a message for the user that names what is wrong and the remedy
    */
-  create(options: ValuesOf<O>, context: CreateContext): VirtioDescription<Backend>;
+  create(options: InputOf<O>, context: CreateContext): VirtioDescription<Backend>;
   /** Opens the core in an I/O isolate. */
   open(description: VirtioDescription<Backend>, context: DeviceContext): VirtioDevice;
   /** The host's end, if the device can carry the machine's console; in the main isolate. */

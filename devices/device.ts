@@ -105,6 +105,8 @@ export interface ConsolePort {
    * guest that prints faster than this is read waits. One reader at a time.
    */
   output(): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined>;
+  /** Tells the guest how large the terminal is; left out where the device has no way to. */
+  resize?(columns: number, rows: number): void;
   /** Unplugs the console: what the guest prints from now on is dropped, and so is what is sent to it. */
   close(): void;
 }

@@ -4,10 +4,15 @@
  * @module
  */
 
+import type { DeviceOptions, ValuesOf } from "./options.ts";
+import type { VirtioModule } from "./virtio/module.ts";
 import type { AttachContext, AttachedDevice, DeviceModule, DeviceSpec } from "./device.ts";
 import { acpiPm, debugExit, i8042, port92, postCode, rtc, serial } from "./legacy/mod.ts";
 
-/** Every kind of device that there is. */
+/** Every kind of virtio device that there is, in the order in which machines plug them in. */
+const virtio = [] as const satisfies readonly VirtioModule[];
+
+/** Every kind of device that answers on a bus by itself. */
 const modules: readonly DeviceModule<never, DeviceSpec>[] = [
   serial,
   i8042,
@@ -23,12 +28,41 @@ const byKind = new Map(modules.map((module) => [module.kind, module]));
 /** The kinds of all devices, in the registry's order. */
 export const deviceKinds: readonly string[] = modules.map((module) => module.kind);
 
+/** The virtio devices that users can ask for, each with its table of properties. */
+export const virtioModules: readonly VirtioModule[] = virtio;
+
+/** What a user may write for one device: text as on the command line, or its properties. */
+export type DeviceText<O extends DeviceOptions> =
+  | string
+  | ({ readonly [K in keyof ValuesOf<O>]?: ValuesOf<O>[K] | string } & {
+    readonly id?: string;
+    readonly thread?: "shared" | "own";
+  });
+
+/** The fields of a machine's configuration that ask for devices. */
+export type DeviceFields = {
+  readonly [M in typeof virtio[number] as M["options"]["field"]]?:
+    M["options"]["multiplicity"] extends "one" ? DeviceText<M["options"]> | boolean
+      : readonly DeviceText<M["options"]>[];
+};
+
+/**
+ * The module of a kind of virtio device.
+ *
+ * @throws {UnknownDeviceError} If there is no such kind.
+ */
+export function virtioModule(kind: string): VirtioModule {
+  const module = virtioModules.find((module) => module.kind === kind);
+  if (module === undefined) throw new UnknownDeviceError(kind, virtioModules.map((m) => m.kind));
+  return module;
+}
+
 /** A spec names a kind of device that this denovisor does not have. */
 export class UnknownDeviceError extends Error {
   override name = "UnknownDeviceError";
 
-  constructor(readonly kind: string) {
-    super(`there is no device "${kind}"; there are: ${deviceKinds.join(", ")}`);
+  constructor(readonly kind: string, kinds: readonly string[] = deviceKinds) {
+    super(`there is no device "${kind}"; there are: ${kinds.join(", ")}`);
   }
 }
 

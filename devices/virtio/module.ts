@@ -10,7 +10,7 @@ import type { IoScope } from "../../src/ffi/mod.ts";
 import type { GuestMemory } from "../../src/memory/mod.ts";
 import type { ConsolePort } from "../device.ts";
 import type { Metrics } from "../metrics.ts";
-import type { DeviceOptions, InputOf } from "../options.ts";
+import type { DeviceOptions, InputOf, ValuesOf } from "../options.ts";
 import type { DeviceState } from "../state.ts";
 import type { Virtqueue } from "./queue/virtqueue.ts";
 
@@ -123,8 +123,10 @@ export interface VirtioModule<O extends DeviceOptions = DeviceOptions, Backend =
   create(options: InputOf<O>, context: CreateContext): VirtioDescription<Backend>;
   /** Opens the core in an I/O isolate. */
   open(description: VirtioDescription<Backend>, context: DeviceContext): VirtioDevice;
-  /** The host's end, if the device can carry the machine's console; in the main isolate. */
-  console?(description: VirtioDescription<Backend>): ConsolePort | undefined;
+  /** Of a kind made of parts: the part that carries the machine's console. */
+  readonly consolePart?: ValuesOf<O>;
+  /** The host's end of that part; in the main isolate. */
+  console?(description: VirtioDescription<Backend>): ConsolePort;
 }
 
 /** A device that can't be made as its user wants it. */

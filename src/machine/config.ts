@@ -6,6 +6,8 @@
  * @module
  */
 import * as v from "valibot";
+import { type DeviceFields, nearest } from "../../devices/mod.ts";
+import { DEVICE_FIELDS, type DeviceConfig, parseDevices } from "./device_config.ts";
 
 /** The most vCPUs that the boot tables and the APIC ids of this machine are made for. */
 export const MAX_CPUS = 254;
@@ -75,6 +77,12 @@ const Address = v.pipe(
 /** The boot protocols that can be asked for by name; `auto` takes the best that the file offers. */
 export const PROTOCOLS = ["auto", "linux64", "linux32", "pvh", "multiboot", "flat"] as const;
 
+/** How virtio devices are plugged in. */
+export const TRANSPORTS = ["pci", "mmio", "mmio-cmdline"] as const;
+
+/** What carries the machine's console. */
+export const CONSOLES = ["serial", "virtio"] as const;
+
 const Schema = v.strictObject({
   kernel: Path,
   protocol: v.optional(v.picklist(PROTOCOLS, `one of ${PROTOCOLS.join(", ")}`), "auto"),
@@ -113,16 +121,24 @@ const Schema = v.strictObject({
     v.picklist(["none", "transparent", "2M"], "one of none, transparent, 2M"),
     "none",
   ),
+  /**
+   * How virtio devices are plugged in: `pci`; `mmio`, announced by ACPI; or `mmio-cmdline`, announced on a Linux
+   * kernel's command line.
+   */
+  transport: v.optional(v.picklist(TRANSPORTS, `one of ${TRANSPORTS.join(", ")}`), "pci"),
+  console: v.optional(v.picklist(CONSOLES, `one of ${CONSOLES.join(", ")}`), "serial"),
 });
 
 /** What a user may write: only `kernel` is required. */
-export type MachineConfig = v.InferInput<typeof Schema>;
+export type MachineConfig = v.InferInput<typeof Schema> & DeviceFields;
 
 /** A configuration that was checked, with its defaults filled in and its sizes in bytes. */
-export type CheckedConfig = v.InferOutput<typeof Schema>;
+export type CheckedConfig = v.InferOutput<typeof Schema> & {
+  readonly devices: readonly DeviceConfig[];
+};
 
 /** The names of the fields, for suggestions when one is misspelt. */
-export const CONFIG_FIELDS: readonly string[] = Object.keys(Schema.entries);
+export const CONFIG_FIELDS: readonly string[] = [...Object.keys(Schema.entries), ...DEVICE_FIELDS];
 
 /**
  * Checks a configuration and fills in what it leaves out.
@@ -130,15 +146,50 @@ export const CONFIG_FIELDS: readonly string[] = Object.keys(Schema.entries);
  * @throws {ConfigError} naming every field that is wrong, not only the first
  */
 export function parseConfig(input: unknown): CheckedConfig {
-  const result = v.safeParse(Schema, input, { abortPipeEarly: true });
-  if (result.success) return result.output;
-  throw new ConfigError(result.issues.map((issue) => {
+  if (isChecked(input)) return input;
+  const { devices: deviceFields, rest } = split(input);
+  const result = v.safeParse(Schema, rest, { abortPipeEarly: true });
+  const problems = result.success ? [] : result.issues.map((issue) => {
     const field = v.getDotPath(issue) ?? "configuration";
     if (issue.type === "strict_object") {
-      return issue.expected === "never"
-        ? `${field}: there is no such field; the fields are ${CONFIG_FIELDS.join(", ")}`
-        : `${field}: it is required`;
+      return issue.expected === "never" ? unknownField(field) : `${field}: it is required`;
     }
     return `${field}: ${issue.message} (got ${JSON.stringify(issue.input) ?? "nothing"})`;
-  }));
+  });
+  const isVirtioConsole = result.success && result.output.console === "virtio";
+  const devices = parseDevices(deviceFields, isVirtioConsole, (field, text) => {
+    problems.push(`${field}: ${text}`);
+  });
+  if (!result.success || problems.length > 0) throw new ConfigError(problems);
+  const checked = { ...result.output, devices };
+  checkedConfigs.add(checked);
+  return checked;
+}
+
+/** The configurations that came out of {@linkcode parseConfig}: they are taken as they are. */
+const checkedConfigs = new WeakSet<object>();
+
+function isChecked(input: unknown): input is CheckedConfig {
+  return typeof input === "object" && input !== null && checkedConfigs.has(input);
+}
+
+/** The fields that ask for devices, apart from all others. */
+function split(input: unknown): { devices: Record<string, unknown>; rest: unknown } {
+  const devices: Record<string, unknown> = {};
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    return { devices, rest: input };
+  }
+  const rest: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(input)) {
+    (DEVICE_FIELDS.includes(name) ? devices : rest)[name] = value;
+  }
+  return { devices, rest };
+}
+
+function unknownField(field: string): string {
+  const near = nearest(field, CONFIG_FIELDS);
+  const hint = near === undefined
+    ? `the fields are ${CONFIG_FIELDS.join(", ")}`
+    : `did you mean ${near}?`;
+  return `${field}: there is no such field; ${hint}`;
 }

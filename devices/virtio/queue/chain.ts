@@ -16,7 +16,7 @@ export class DescriptorChain {
   readonly capacity: number;
   /** The guest physical address of each piece. */
   readonly addresses: Float64Array;
-  /** The length of each piece, in bytes; a piece may be empty. */
+  /** The length of each piece, in bytes; none is empty: queues leave those out. */
   readonly lengths: Uint32Array;
   /** How many pieces there are. */
   count = 0;
@@ -28,8 +28,10 @@ export class DescriptorChain {
   writableBytes = 0;
   /** The queue's own: how the buffer is given back (a descriptor's index, or a packed ring's buffer id). */
   id = 0;
-  /** The queue's own: how many places in a packed ring the buffer takes. */
+  /** The queue's own: how many places in a ring the buffer takes: one in a split one, one or more in a packed one. */
   slots = 0;
+  /** The queue's own: where in its ring the driver offered the buffer. */
+  position = 0;
 
   /** @param capacity of pieces */
   constructor(capacity: number) {

@@ -54,6 +54,10 @@ export interface QueueFeatures {
  *
  * A device takes buffers with {@linkcode pop}, in any number, gives each back once with {@linkcode push}, in any
  * order, and calls {@linkcode flush} when the driver should see what was given back.
+ *
+ * Notifications are wanted from the start. As long as they are, a `false` of {@linkcode pop} or
+ * {@linkcode hasBuffers} is also a promise: the next buffer will be notified. A device that stops before that has
+ * to come back by itself. {@linkcode ignore} and {@linkcode watch} save notifications while a device is busy anyway.
  */
 export interface Virtqueue {
   readonly index: number;
@@ -70,12 +74,15 @@ export interface Virtqueue {
    * @throws {VirtqueueError} what the driver did wrong; the queue is then not used any more
    */
   pop(chain: DescriptorChain): boolean;
-  /** Puts the buffer that was popped last, and not pushed, back: the next {@linkcode pop} gives it again. LIFO. */
+  /**
+   * Puts the buffer that was popped last back: the next {@linkcode pop} gives it again. Those popped after it were
+   * put back before.
+   */
   unpop(chain: DescriptorChain): void;
   /**
    * Gives a buffer back. The driver sees it after {@linkcode flush} at the latest.
    *
-   * @param written how many bytes at the start of its device-writable part were written
+   * @param written how many bytes at the start of its device-writable part were written, at most all
    */
   push(chain: DescriptorChain, written: number): void;
   /** Shows the driver all that was pushed, at once, and interrupts it if it wants that. */
@@ -88,7 +95,7 @@ export interface Virtqueue {
    * @returns whether buffers arrived meanwhile, about which there will be no notification: pop them
    */
   watch(): boolean;
-  /** Whether a buffer waits to be popped, by the driver's index alone. */
+  /** Whether a buffer waits to be popped, by the driver's index or flags alone. */
   readonly hasBuffers: boolean;
   /** How many buffers were popped and not given back. */
   readonly inFlight: number;

@@ -32,7 +32,9 @@ function commanderOption(name: string, spec: OptionSpec): Option {
   if (spec.choices !== undefined) notes.push(spec.choices.join(", "));
   if (spec.fallback !== undefined) notes.push(`default: ${spec.fallback}`);
   const summary = notes.length === 0 ? spec.summary : `${spec.summary} (${notes.join("; ")})`;
-  const option = new Option(`${long} <${spec.value}>`, summary);
+  const value = spec.bare === undefined ? `<${spec.value}>` : `[${spec.value}]`;
+  const option = new Option(`${long} ${value}`, summary);
+  if (spec.bare !== undefined) option.preset(spec.bare);
   return option.argParser((text: string, earlier: unknown) => {
     const value = attempt(() => parseValue(spec, text));
     if (spec.kind === "value") return value;
@@ -125,8 +127,8 @@ function build(verbs: readonly Verb[], system: System, found: (call: Call) => vo
       })
       .addHelpText("after", () => exampleSection(verb.examples))
       .addHelpText("after", () => verb.sections.map(section).join("\n"));
-    for (const { name, summary } of verb.operands) {
-      command.addArgument(new Argument(`<${name}>`, summary));
+    for (const { name, summary, optional } of verb.operands) {
+      command.addArgument(new Argument(optional ? `[${name}]` : `<${name}>`, summary));
     }
     for (const [name, spec] of Object.entries(verb.options)) {
       command.addOption(commanderOption(name, spec));

@@ -80,12 +80,32 @@ export type ConsoleTarget =
   | { readonly kind: "none" }
   | { readonly kind: "file"; readonly path: string };
 
-/** `stdio`, `none`, `file:PATH`, or a path that can be told from a mistyped word. @throws {UsageError} */
-export function parseConsole(text: string): ConsoleTarget {
+/** The machine's console: the device that carries it, and where it goes. */
+export interface ConsoleValue {
+  readonly device?: "serial" | "virtio";
+  readonly target?: ConsoleTarget;
+}
+
+/**
+ * `serial` or `virtio`, and `stdio`, `none`, `file:PATH` or a path that can be told from a mistyped word; both
+ * with a comma between.
+ *
+ * @throws {UsageError}
+ */
+export function parseConsole(text: string): ConsoleValue {
+  const [first, ...rest] = text.split(",");
+  if (first !== "serial" && first !== "virtio") return { target: parseTarget(text) };
+  return rest.length === 0
+    ? { device: first }
+    : { device: first, target: parseTarget(rest.join(",")) };
+}
+
+function parseTarget(text: string): ConsoleTarget {
   if (text === "stdio" || text === "none") return { kind: text };
   if (text.startsWith("file:")) return { kind: "file", path: parsePath(text.slice(5)) };
   if (/[/.]/.test(text)) return { kind: "file", path: text };
   throw new UsageError(
-    `A console is stdio, none or a file. For a file of that name write file:${text}.`,
+    "A console is serial or virtio, and goes to stdio, none or a file. " +
+      `For a file of that name write file:${text}.`,
   );
 }

@@ -48,11 +48,17 @@ Deno.test("times are told in a unit that fits", () => {
 });
 
 Deno.test("a console is a word or a file, and a mistyped word is not a file", () => {
-  assert.deepEqual(parseConsole("stdio"), { kind: "stdio" });
-  assert.deepEqual(parseConsole("none"), { kind: "none" });
-  assert.deepEqual(parseConsole("file:log"), { kind: "file", path: "log" });
-  assert.deepEqual(parseConsole("./log"), { kind: "file", path: "./log" });
-  assert.deepEqual(parseConsole("boot.log"), { kind: "file", path: "boot.log" });
+  assert.deepEqual(parseConsole("virtio"), { device: "virtio" });
+  assert.deepEqual(parseConsole("serial,none"), { device: "serial", target: { kind: "none" } });
+  assert.deepEqual(parseConsole("virtio,file:a,b"), {
+    device: "virtio",
+    target: { kind: "file", path: "a,b" },
+  });
+  assert.deepEqual(parseConsole("stdio"), { target: { kind: "stdio" } });
+  assert.deepEqual(parseConsole("none"), { target: { kind: "none" } });
+  assert.deepEqual(parseConsole("file:log"), { target: { kind: "file", path: "log" } });
+  assert.deepEqual(parseConsole("./log"), { target: { kind: "file", path: "./log" } });
+  assert.deepEqual(parseConsole("boot.log"), { target: { kind: "file", path: "boot.log" } });
   for (const text of ["stdoi", "file", "file:", ""]) {
     assert.throws(() => parseConsole(text), UsageError, text);
   }

@@ -22,6 +22,8 @@ export interface ValueSpec<T> {
   readonly fallback?: string;
   /** The only values there are, where they can be listed. */
   readonly choices?: readonly string[];
+  /** What the option means without a value, where it can be given so. */
+  readonly bare?: string;
   /** @throws {UsageError} text that is no such value */
   readonly parse: (text: string) => T;
 }
@@ -76,9 +78,11 @@ export function choice<const C extends string>(
   return { kind: "value", value, choices, summary, fallback, parse: (text) => text as C };
 }
 
-/** A word of the command line that is no option; every operand is required. */
+/** A word of the command line that is no option. */
 export interface OperandSpec {
   readonly name: string;
+  /** Whether it may be left out. */
+  readonly optional?: boolean;
   readonly summary: string;
 }
 

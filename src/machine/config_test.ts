@@ -57,5 +57,8 @@ Deno.test("too many vCPUs, or a part of one, are refused with the bound", () => 
 Deno.test("an unknown field and a missing kernel are named", () => {
   const problems = problemsOf({ kernal: "vmlinuz" });
   assert(problems.some((p) => p.startsWith("kernel: it is required")), problems.join());
-  assert(problems.includes("kernal: there is no such field; did you mean kernel?"), problems.join());
+  assert(
+    problems.includes("kernal: there is no such field; did you mean kernel?"),
+    problems.join(),
+  );
 });

@@ -16,8 +16,11 @@ export interface DeviceConfig {
   readonly input: unknown;
 }
 
+/** The tables of the devices that users can ask for. */
+export const deviceTables: readonly DeviceOptions[] = virtioModules.map(({ options }) => options);
+
 /** The fields of a configuration that ask for devices. */
-export const DEVICE_FIELDS: readonly string[] = virtioModules.map(({ options }) => options.field);
+export const DEVICE_FIELDS: readonly string[] = deviceTables.map(({ field }) => field);
 
 /** The kinds of devices that can carry the machine's console, beside the serial port. */
 export const CONSOLE_KINDS: readonly string[] = virtioModules

@@ -2,7 +2,15 @@
  * Machines: a checked configuration becomes a guest that runs.
  * @module
  */
-export { ConfigError, type MachineConfig, parseConfig, parseSize } from "./config.ts";
+export {
+  type CheckedConfig,
+  ConfigError,
+  type MachineConfig,
+  parseConfig,
+  parseSize,
+} from "./config.ts";
+export { deviceTables } from "./device_config.ts";
+export { describeFields, type DeviceOptions, usage } from "../../devices/mod.ts";
 export type { MachineConsole } from "./console.ts";
 export type { MachineEnd, TimelineEntry } from "./end.ts";
 export { Machine, MachineFailedError } from "./machine.ts";

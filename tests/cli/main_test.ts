@@ -23,7 +23,7 @@ Deno.test("a command line that can't be understood ends with status 123 and a su
       [["rnu"], /^denovisor: unknown command 'rnu' \(Did you mean run\?\)/],
       [["run", "k", "--cpu", "2"], /^denovisor: unknown option '--cpu' \(Did you mean --cpus\?\)/],
       [["run", "k", "--timeout", "x"], /^denovisor: option '--timeout <TIME>' argument 'x'/],
-      [["run"], /^denovisor: missing required argument 'KERNEL'/],
+      [["run"], /^denovisor: missing KERNEL.*\ndenovisor: Try: denovisor help run$/m],
     ] as const
   ) {
     const { status, out, err } = await denovisor([...args]);

@@ -3,6 +3,7 @@ import { statusOf } from "../../src/cli/errors.ts";
 import { EXIT_STATUSES, EXIT_USAGE } from "../../src/cli/exit_status.ts";
 import { kebab } from "../../src/cli/names.ts";
 import { type Call, parse } from "../../src/cli/program.ts";
+import { deviceOptions } from "../../src/cli/run/device_options.ts";
 import { runOptions } from "../../src/cli/run/spec.ts";
 import { verbs } from "../../src/cli/verbs.ts";
 import * as loaderErrors from "../../loader/errors.ts";
@@ -37,6 +38,11 @@ Deno.test("options that are not given have their absent values", () => {
   assert.deepEqual([options.module, options.json, options.memory], [[], false, undefined]);
 });
 
+/** What the options that ask for devices are where none was given. */
+const noDevices = Object.fromEntries(
+  Object.entries(deviceOptions).map(([name, { kind }]) => [name, kind === "list" ? [] : undefined]),
+);
+
 Deno.test("every option of run is parsed to its value", () => {
   const { operands, options } = call(
     ..."run --initrd i --cmdline -x --memory=1G --cpus 2 --module a,b --module c --protocol pvh"
@@ -45,7 +51,7 @@ Deno.test("every option of run is parsed to its value", () => {
     ..."--huge-pages 2M --console none --timeout 1m --on-reboot restart --timeline --json".split(
       " ",
     ),
-    ..."--json-file j vmlinuz".split(" "),
+    ..."--json-file j --transport mmio --config f vmlinuz".split(" "),
   );
   assert.deepEqual(operands, ["vmlinuz"]);
   assert.deepEqual(options, {
@@ -59,18 +65,26 @@ Deno.test("every option of run is parsed to its value", () => {
     flatAddress: 0x1000,
     flatEntry: 4100,
     hugePages: "2M",
-    console: { kind: "none" },
+    console: { target: { kind: "none" } },
     timeout: 60_000,
     onReboot: "restart",
     timeline: true,
     json: true,
     jsonFile: "j",
+    transport: "mmio",
+    config: "f",
+    ...noDevices,
   });
 });
 
 Deno.test("two parses do not share a list", () => {
   call("run", "k", "--module", "a");
   assert.deepEqual(call("run", "k", "--module", "b").options.module, [{ path: "b", cmdline: "" }]);
+});
+
+Deno.test("the kernel may be left out where a configuration has it", () => {
+  const { operands, options } = call("run", "--config", "vm.json");
+  assert.deepEqual([operands, options.config], [[], "vm.json"]);
 });
 
 Deno.test("a mistyped verb or option is answered with the one that was meant", () => {
@@ -90,10 +104,9 @@ Deno.test("a wrong value is told with its option, the value and what would be ri
 
 Deno.test("too few or too many words are refused with a hint at the help", () => {
   assert.match(
-    refusal("run"),
-    /missing required argument 'KERNEL'\ndenovisor: Try: denovisor help run\n$/,
+    refusal("run", "a", "b"),
+    /too many arguments.*\ndenovisor: Try: denovisor help run\n$/,
   );
-  assert.match(refusal("run", "a", "b"), /too many arguments/);
   assert.match(refusal("doctor", "x"), /too many arguments/);
   assert.match(refusal(), /Usage: denovisor VERB/);
 });

@@ -37,7 +37,9 @@ Deno.test("the machine is built of what the options say", async () => {
   const seen: unknown[] = [];
   const options = optionsOf(
     ..."--initrd i --cmdline quiet --memory 1G --cpus 2 --module a,b --protocol pvh".split(" "),
-    ..."--huge-pages transparent --flat-mode 64 --flat-address 0x100000".split(" "),
+    ..."--huge-pages transparent --flat-mode 64 --flat-address 0x100000 --transport mmio".split(
+      " ",
+    ),
   );
   await runWith(
     (config) => {
@@ -56,8 +58,11 @@ Deno.test("the machine is built of what the options say", async () => {
     cpus: 2,
     modules: [{ path: "a", cmdline: "b" }],
     protocol: "pvh",
-    flat: { mode: 64, address: 0x10_0000, entry: undefined },
+    flat: { mode: 64, address: 0x10_0000 },
     hugePages: "transparent",
+    transport: "mmio",
+    console: "serial",
+    devices: [],
   }]);
 });
 

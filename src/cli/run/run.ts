@@ -2,10 +2,10 @@
  * `denovisor run`: from parsed options to an exit status.
  * @module
  */
-import { ConfigError, Machine, type MachineConfig, parseConfig } from "../../machine/mod.ts";
-import { HostError, messageOf, statusOf, UsageError } from "../errors.ts";
-import { kebab } from "../names.ts";
+import { Machine } from "../../machine/mod.ts";
+import { HostError, messageOf, statusOf } from "../errors.ts";
 import { print, say, type System } from "../system.ts";
+import { configurationOf } from "./configuration.ts";
 import type { CreateMachine } from "./machine.ts";
 import { messagesOf, reportOf, reportOfError, type RunReport, timelineLines } from "./outcome.ts";
 import { runMachine, type RunRequest, type RunResult } from "./session.ts";
@@ -46,45 +46,14 @@ export async function runWith(
   return tell(report, options, system);
 }
 
-/** A configuration's field as it is typed: `flat.address` is `--flat-address`, `modules.0.path` `--module`. */
-function typed(field: string): string {
-  if (field === "kernel") return "KERNEL";
-  return field.startsWith("modules") ? "--module" : `--${kebab(field).replace(".", "-")}`;
-}
-
-const FLAT_MODES = { 16: 16, 32: 32, 64: 64 } as const;
-
 /** What the options ask for. @throws {UsageError} naming each option that is wrong */
-function requestOf(kernel: string, options: RunOptions): RunRequest {
-  const { initrd, cmdline, memory, cpus, module: modules, protocol, hugePages } = options;
-  const { flatMode, flatAddress, flatEntry } = options;
-  const config: MachineConfig = {
-    kernel,
-    initrd,
-    cmdline,
-    memory,
-    cpus,
-    modules: [...modules],
-    protocol,
-    flat: {
-      mode: flatMode === undefined ? undefined : FLAT_MODES[flatMode],
-      address: flatAddress,
-      entry: flatEntry,
-    },
-    hugePages,
+function requestOf(kernel: string | undefined, options: RunOptions): RunRequest {
+  return {
+    config: configurationOf(kernel, options),
+    console: options.console?.target ?? { kind: "stdio" },
+    timeout: options.timeout,
+    onReboot: options.onReboot ?? "exit",
   };
-  try {
-    return {
-      config: parseConfig(config),
-      console: options.console ?? { kind: "stdio" },
-      timeout: options.timeout,
-      onReboot: options.onReboot ?? "exit",
-    };
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const problems = error.problems.map((problem) => problem.replace(/^[\w.]+/, typed));
-    throw new UsageError(problems.join("\n"), { cause: error });
-  }
 }
 
 /** Where KVM gave up on an instruction, whether it can run stock kernels at all: a probe tells. */

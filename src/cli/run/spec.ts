@@ -12,6 +12,7 @@ import {
   parsePath,
 } from "../values.ts";
 import { choice, defineVerb, flag, list, value, type ValuesOf } from "../verb.ts";
+import { deviceOptions, deviceSections } from "./device_options.ts";
 
 /** The boot protocols of the machine, with which the machine's own list is compared by a test. */
 const PROTOCOLS = ["auto", "linux64", "linux32", "pvh", "multiboot", "flat"] as const;
@@ -49,12 +50,19 @@ export const runOptions = {
     "host pages behind the guest's RAM",
     "none",
   ),
-  console: value(
-    "WHERE",
-    parseConsole,
-    "where the serial console goes: stdio, none or file:PATH",
-    "stdio",
+  transport: choice(
+    "KIND",
+    ["pci", "mmio", "mmio-cmdline"],
+    "how virtio devices are plugged in",
+    "pci",
   ),
+  console: value(
+    "[DEVICE,]WHERE",
+    parseConsole,
+    "what carries the console, serial or virtio, and where it goes: stdio, none or file:PATH",
+    "serial,stdio",
+  ),
+  config: value("FILE", parsePath, "a JSON file with the machine's configuration"),
   timeout: value("TIME", parseDuration, "stop the machine after a time, such as 30s or 2m"),
   onReboot: choice("WHAT", ["exit", "restart"], "what a reset by the guest does", "exit"),
   timeline: flag("tell on standard error when each step of the start was done"),
@@ -62,7 +70,7 @@ export const runOptions = {
   jsonFile: value("FILE", parsePath, "write that JSON to a file"),
 } as const;
 
-/** The parsed options of `denovisor run`. */
+/** The parsed options of `denovisor run`; those that ask for devices are found by the tables of the devices. */
 export type RunOptions = ValuesOf<typeof runOptions>;
 
 /** `denovisor run KERNEL`. */
@@ -73,8 +81,12 @@ export const runVerb = defineVerb({
     "Boots a kernel in a machine of its own and connects the guest's serial console. The kernel may be a " +
     "bzImage (the vmlinuz of a distribution), an ELF vmlinux, a PVH or multiboot kernel, or a flat image; " +
     "its format is detected.",
-  operands: [{ name: "KERNEL", summary: "the kernel's file" }],
-  options: runOptions,
+  operands: [{
+    name: "KERNEL",
+    summary: "the kernel's file, unless --config has it",
+    optional: true,
+  }],
+  options: { ...runOptions, ...deviceOptions },
   examples: [
     {
       command: "denovisor run vmlinuz --initrd initrd.cpio",
@@ -98,6 +110,7 @@ export const runVerb = defineVerb({
     },
   ],
   sections: [
+    ...deviceSections,
     {
       title: "Keys, where the console is a terminal:",
       lines: [

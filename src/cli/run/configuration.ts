@@ -1,0 +1,118 @@
+/**
+ * From the options and the file of `denovisor run` to a machine's configuration.
+ * @module
+ */
+import { type CheckedConfig, ConfigError, deviceTables, parseConfig } from "../../machine/mod.ts";
+import { UsageError } from "../errors.ts";
+import { kebab } from "../names.ts";
+import { camel } from "./device_options.ts";
+import type { RunOptions } from "./spec.ts";
+
+const FLAT_MODES = { 16: 16, 32: 32, 64: 64 } as const;
+
+/** What the options ask for, over what the file asks for. @throws {UsageError} naming each thing that is wrong */
+export function configurationOf(kernel: string | undefined, options: RunOptions): CheckedConfig {
+  if (kernel === undefined && options.config === undefined) {
+    throw new UsageError(
+      "missing KERNEL, the kernel's file; or --config with a file that names it\n" +
+        "Try: denovisor help run",
+    );
+  }
+  const file = options.config === undefined ? {} : readFile(options.config);
+  const typed = typedFields(kernel, options);
+  const merged: Record<string, unknown> = { ...file };
+  for (const [field, value] of Object.entries(typed)) {
+    const filed = file[field];
+    // A device that's typed comes after those of the file.
+    merged[field] = Array.isArray(value) && Array.isArray(filed) ? [...filed, ...value] : value;
+  }
+  try {
+    return parseConfig(merged);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const places = new Places(file, typed, options.config);
+    const problems = error.problems.map((problem) =>
+      problem.replace(/^[\w.]+/, (field) => places.name(field))
+    );
+    throw new UsageError(problems.join("\n"), { cause: error });
+  }
+}
+
+/** The fields that the options give. */
+function typedFields(kernel: string | undefined, options: RunOptions): Record<string, unknown> {
+  const { initrd, cmdline, memory, cpus, module: modules, protocol, hugePages } = options;
+  const { flatMode, flatAddress, flatEntry, transport } = options;
+  const flat = defined({
+    mode: flatMode === undefined ? undefined : FLAT_MODES[flatMode],
+    address: flatAddress,
+    entry: flatEntry,
+  });
+  const given: Readonly<Record<string, unknown>> = { ...options };
+  const devices = deviceTables.map(({ flag, field }) => [field, given[camel(flag)]] as const);
+  return defined({
+    kernel,
+    initrd,
+    cmdline,
+    memory,
+    cpus,
+    modules: unlessEmpty(modules),
+    protocol,
+    flat: Object.keys(flat).length === 0 ? undefined : flat,
+    hugePages,
+    transport,
+    console: options.console?.device,
+    ...Object.fromEntries(devices.map(([field, value]) => [field, unlessEmpty(value)])),
+  });
+}
+
+function defined(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** Options that may be repeated are empty lists where they are not given; a bare option is empty text. */
+function unlessEmpty(value: unknown): unknown {
+  if (value === "") return true;
+  return Array.isArray(value) && value.length === 0 ? undefined : value;
+}
+
+function readFile(path: string): Record<string, unknown> {
+  const problem = (text: string, cause?: unknown) =>
+    new UsageError(`--config: ${path}: ${text}`, { cause });
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw problem(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw problem(`it is not JSON: ${cause instanceof Error ? cause.message : cause}`, cause);
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+  throw problem("it is not a JSON object with the machine's fields");
+}
+
+/** Where each field of a configuration came from, for messages. */
+class Places {
+  constructor(
+    private readonly file: Readonly<Record<string, unknown>>,
+    private readonly typed: Readonly<Record<string, unknown>>,
+    private readonly path: string | undefined,
+  ) {}
+
+  /** A field's place as the user knows it: `flat.address` is `--flat-address`, `disks.0` may be `--disk`. */
+  name(field: string): string {
+    const [top, index] = field.split(".");
+    const filed = this.file[top];
+    const isFiled = Array.isArray(filed) && Array.isArray(this.typed[top])
+      ? Number(index) < filed.length
+      : filed !== undefined && this.typed[top] === undefined;
+    if (this.path !== undefined && isFiled) return `${this.path}: ${field}`;
+    if (field === "kernel") return "KERNEL";
+    if (top === "modules") return "--module";
+    const table = deviceTables.find((options) => options.field === top);
+    return table === undefined ? `--${kebab(field).replace(".", "-")}` : `--${table.flag}`;
+  }
+}

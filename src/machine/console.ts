@@ -13,6 +13,7 @@ export class MachineConsole {
    */
   readonly output: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly #port: ConsolePort;
+  readonly #all: readonly ConsolePort[];
   readonly #scanner = new PanicScanner();
   readonly #pumped: Promise<void>;
   #firstByte: number | undefined;
@@ -21,9 +22,14 @@ export class MachineConsole {
   #unbounded = false;
   #cancelled = false;
 
-  /** @param port the host's end of the device that carries the console */
-  constructor(port: ConsolePort) {
+  /**
+   * @param port the host's end of the device that carries the console
+   * @param others what is printed there comes out among the rest: the serial port of a machine whose console is
+   *   another device
+   */
+  constructor(port: ConsolePort, others: readonly ConsolePort[] = []) {
     this.#port = port;
+    this.#all = [port, ...others];
     let stream!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
     this.output = new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => void (stream = controller),
@@ -33,7 +39,9 @@ export class MachineConsole {
         this.#stopWaiting();
       },
     });
-    this.#pumped = this.#pump(stream);
+    this.#pumped = Promise.all(this.#all.map((each) => this.#pump(each, stream))).then(() => {
+      if (!this.#cancelled) stream.close();
+    });
   }
 
   /**
@@ -42,6 +50,11 @@ export class MachineConsole {
    */
   write(bytes: Uint8Array): Promise<void> {
     return this.#port.send(bytes);
+  }
+
+  /** Tells the guest how large the terminal is, where the console's device has a way to. */
+  resize(columns: number, rows: number): void {
+    this.#port.resize?.(columns, rows);
   }
 
   /** What the guest's kernel said when it panicked. */
@@ -61,7 +74,7 @@ export class MachineConsole {
 
   /** Takes over what the guest has printed so far, then ends the output. The guest must have stopped. */
   async finish(): Promise<void> {
-    this.#port.close();
+    for (const port of this.#all) port.close();
     this.#stopWaiting();
     await this.#pumped;
   }
@@ -71,17 +84,21 @@ export class MachineConsole {
     this.#demand.resolve();
   }
 
-  async #pump(stream: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> {
-    for await (const chunk of this.#port.output()) {
+  async #pump(
+    port: ConsolePort,
+    stream: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>,
+  ): Promise<void> {
+    for await (const chunk of port.output()) {
       this.#firstByte ??= performance.now();
       this.#scanner.push(chunk);
       if (this.#cancelled) continue;
       stream.enqueue(chunk);
       while (!this.#unbounded && (stream.desiredSize ?? 0) <= 0) {
-        await this.#demand.promise;
-        this.#demand = Promise.withResolvers();
+        const demand = this.#demand;
+        await demand.promise;
+        // Whoever is woken first asks anew; another port's pump then waits for that.
+        if (this.#demand === demand) this.#demand = Promise.withResolvers();
       }
     }
-    if (!this.#cancelled) stream.close();
   }
 }

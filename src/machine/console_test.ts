@@ -82,3 +82,17 @@ Deno.test("what is typed goes to the port", async () => {
   await console.write(encoder.encode("ls\r"));
   assert.deepEqual(port.sent, [encoder.encode("ls\r")]);
 });
+
+Deno.test("what two ports print comes out together, and the input goes to the first", async () => {
+  const first = new FakePort(["a1 ", "a2 "]);
+  const second = new FakePort(["b1 ", "b2 "]);
+  const console = new MachineConsole(first, [second]);
+  await console.write(encoder.encode("x"));
+  const chunks: string[] = [];
+  for await (const chunk of console.output) chunks.push(new TextDecoder().decode(chunk));
+  assert.deepEqual(chunks.toSorted(), ["a1 ", "a2 ", "b1 ", "b2 "]);
+  assert.equal(first.sent.length, 1);
+  assert.equal(second.sent.length, 0);
+  await console.finish();
+  assert(first.closed && second.closed);
+});

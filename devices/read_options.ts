@@ -6,6 +6,7 @@
 import {
   type DeviceOptions,
   field,
+  flag,
   oneOf,
   type OptionField,
   type OptionFields,
@@ -23,12 +24,14 @@ export const COMMON_FIELDS = {
     oneOf("the thread that serves it: one for all such devices, or its own", ["shared", "own"]),
     "shared",
   ),
+  packed: flag("offer virtqueues with the packed layout"),
 } as const;
 
 /** One device, or one part of one, as its user wants it. */
 export interface DeviceInput {
   readonly id: string | undefined;
   readonly thread: "shared" | "own";
+  readonly packed: boolean;
   /** The properties of its kind's table. */
   readonly values: Readonly<Record<string, unknown>>;
 }
@@ -61,8 +64,13 @@ export function readDevice(options: DeviceOptions, input: unknown): DeviceInput 
     }
   }
   if (problems.length > 0) throw new OptionsError(problems);
-  const { id, thread, ...own } = values;
-  return { id: id as string | undefined, thread: thread as "shared" | "own", values: own };
+  const { id, thread, packed, ...own } = values;
+  return {
+    id: id as string | undefined,
+    thread: thread as "shared" | "own",
+    packed: packed as boolean,
+    values: own,
+  };
 }
 
 function readField(field: OptionField<unknown>, value: unknown): unknown {

@@ -51,10 +51,13 @@ Deno.test("text and an object with the same properties mean the same", () => {
     queues: 2,
     space: 2 ** 30,
   };
-  const expected = { id: "data", thread: "own", values };
+  const expected = { id: "data", thread: "own", packed: true, values };
   const written = "data.img,ro,bandwidth=50M/s,iops=1000,cache=through,queues=2,space=1G";
-  assert.deepEqual(readDevice(TABLE, `${written},id=data,thread=own`), expected);
-  assert.deepEqual(readDevice(TABLE, { ...values, id: "data", thread: "own" }), expected);
+  assert.deepEqual(readDevice(TABLE, `${written},id=data,thread=own,packed`), expected);
+  assert.deepEqual(
+    readDevice(TABLE, { ...values, id: "data", thread: "own", packed: true }),
+    expected,
+  );
 });
 
 Deno.test("what is left out has its default, or is undefined", () => {

@@ -37,6 +37,7 @@ export type DeviceText<O extends DeviceOptions> =
   | ({ readonly [K in keyof ValuesOf<O>]?: ValuesOf<O>[K] | string } & {
     readonly id?: string;
     readonly thread?: "shared" | "own";
+    readonly packed?: boolean;
   });
 
 /** The fields of a machine's configuration that ask for devices. */

@@ -12,6 +12,8 @@ export interface DeviceConfig {
   readonly id: string;
   /** Whether a thread of its own serves it, or the one that serves all others. */
   readonly thread: "shared" | "own";
+  /** Whether packed virtqueues are offered. */
+  readonly packed: boolean;
   /** What its module makes it of. */
   readonly input: unknown;
 }
@@ -57,12 +59,13 @@ export function parseDevices(
       if (parts.length === 0) continue;
       const named = read.find(({ id }) => id !== undefined);
       const thread = read.some(({ thread }) => thread === "own") ? "own" : "shared";
-      devices.push({ kind, id: named?.id ?? options.flag, thread, input: parts });
+      const packed = read.some(({ packed }) => packed);
+      devices.push({ kind, id: named?.id ?? options.flag, thread, packed, input: parts });
       continue;
     }
-    for (const [index, { id, thread, values }] of read.entries()) {
+    for (const [index, { id, thread, packed, values }] of read.entries()) {
       const byDefault = options.multiplicity === "one" ? options.flag : `${options.flag}${index}`;
-      devices.push({ kind, id: id ?? byDefault, thread, input: values });
+      devices.push({ kind, id: id ?? byDefault, thread, packed, input: values });
     }
   }
   for (const [index, { id }] of devices.entries()) {

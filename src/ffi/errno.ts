@@ -19,15 +19,38 @@ export function errno(): number {
 export const EPERM = 1;
 export const ENOENT = 2;
 export const EINTR = 4;
+export const EIO = 5;
 export const ENXIO = 6;
 export const E2BIG = 7;
+export const EBADF = 9;
 export const EAGAIN = 11;
+export const ENOMEM = 12;
 export const EACCES = 13;
+export const EFAULT = 14;
 export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
+export const ENOTDIR = 20;
+export const EISDIR = 21;
+export const EINVAL = 22;
 export const ENOTTY = 25;
+export const EFBIG = 27;
+export const ENOSPC = 28;
+export const EROFS = 30;
+export const EPIPE = 32;
+export const ENAMETOOLONG = 36;
 export const ENOSYS = 38;
+export const ETIME = 62;
+export const EOPNOTSUPP = 95;
+export const EADDRINUSE = 98;
+export const ECONNRESET = 104;
+export const ENOBUFS = 105;
+export const ENOTCONN = 107;
+export const ETIMEDOUT = 110;
+export const ECONNREFUSED = 111;
+export const EINPROGRESS = 115;
+export const EDQUOT = 122;
+export const ECANCELED = 125;
 
 /** The symbolic name of an errno number, such as `"ENOENT"`. */
 export function errnoName(number: number): string {

@@ -1,8 +1,8 @@
 /**
  * What a device's backend asks of the event loop that it lives in.
  *
- * Everything is made once and used again: nothing of this allocates per operation. A callback that throws ends
- * its own scope only: the scope's owner is told, and the loop goes on for the others.
+ * Everything is made once and used again: nothing of this allocates per operation. Of a callback that throws, the
+ * scope's owner is told, who decides whether to close the scope; the loop goes on, for it and for the others.
  * @module
  */
 import type { IoVectors } from "./io_vectors.ts";

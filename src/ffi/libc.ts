@@ -36,6 +36,8 @@ const library = Deno.dlopen("libc.so.6", {
 
   // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
   mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "i64" },
+  // int munmap(void *addr, size_t length);
+  munmap: { parameters: ["pointer", "usize"], result: "i32" },
   // int madvise(void *addr, size_t length, int advice);
   madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" },
 
@@ -60,6 +62,13 @@ const library = Deno.dlopen("libc.so.6", {
   sysconf: { parameters: ["i32"], result: "i64" },
   // long syscall(SYS_io_uring_setup, u32 entries, struct io_uring_params *p);
   syscall_u32_buffer: { name: "syscall", parameters: ["i64", "u32", "buffer"], result: "i64" },
+  // long syscall(SYS_io_uring_enter, unsigned int fd, unsigned int to_submit, unsigned int min_complete,
+  //   unsigned int flags, const void *arg, size_t argsz);
+  syscall_io_uring_enter: {
+    name: "syscall",
+    parameters: ["i64", "i32", "u32", "u32", "u32", "pointer", "usize"],
+    result: "i32",
+  },
 });
 
 /** The C functions, by their C names (an `ioctl_*` or `syscall_*` name tells how the last argument travels). */

@@ -22,6 +22,7 @@ const MAP_PRIVATE = 0x02;
 const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
+const MAP_POPULATE = 0x8000;
 const MADV_HUGEPAGE = 14;
 const SC_PAGESIZE = 30;
 
@@ -33,10 +34,11 @@ export const HUGE_PAGE_SIZE = 2 << 20;
 
 /** The mappings that have not been released, held so that no collection can take them away. */
 const live = new Set<SharedMapping>();
+let plainMappings = 0;
 
 /** How many mappings this isolate holds; a test of leaks compares it before and after. */
 export function liveMappings(): number {
-  return live.size;
+  return live.size + plainMappings;
 }
 
 /** Where and how to map. */
@@ -133,6 +135,47 @@ function addressOf(buffer: SharedArrayBuffer, offset: number): bigint {
  */
 export function bufferAddress(buffer: SharedArrayBuffer): number {
   return Number(addressOf(buffer, 0));
+}
+
+/** A mapping of its own, which V8 sees but neither owns nor frees. Not for memory that Workers share. */
+export interface PlainMapping extends Disposable {
+  /** The pages, for as long as the mapping is not disposed of: any access after that would end the process. */
+  readonly buffer: ArrayBuffer;
+}
+
+/**
+ * mmap(2), shared and writable, wherever the kernel likes: for descriptors that refuse MAP_FIXED, as those of
+ * io_uring do (whose memory it aligns as it likes).
+ *
+ * @param size bytes; the kernel rounds up to whole pages
+ * @throws {SysError}
+ */
+export function mapPlain(fd: number, size: number, fileOffset: number, what: string): PlainMapping {
+  const length = BigInt(size);
+  // SAFETY: without MAP_FIXED no memory that is in use is replaced.
+  const result = libc.mmap(
+    null,
+    length,
+    PROT_READ_WRITE,
+    MAP_SHARED | MAP_POPULATE,
+    fd,
+    BigInt(fileOffset),
+  );
+  const address = Deno.UnsafePointer.create(result);
+  if (result === -1n || address === null) throw new SysError("mmap", errno(), what);
+  plainMappings++;
+  let mapped = true;
+  return {
+    // SAFETY: the owner drops every view of the buffer before it disposes of the mapping.
+    buffer: Deno.UnsafePointerView.getArrayBuffer(address, size),
+    [Symbol.dispose]() {
+      if (!mapped) return;
+      mapped = false;
+      plainMappings--;
+      // SAFETY: exactly what was mapped above, once.
+      check(libc.munmap(address, length), "munmap", what);
+    },
+  };
 }
 
 /** Puts zeroed memory of no descriptor in the place of pages, as the allocator of the buffer had there. */

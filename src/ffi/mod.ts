@@ -5,6 +5,7 @@
 export * from "./errno.ts";
 export * from "./eventfd.ts";
 export * from "./fd.ts";
+export * from "./io_loop.ts";
 export * from "./io_scope.ts";
 export * from "./io_uring_probe.ts";
 export * from "./io_vectors.ts";

@@ -8,15 +8,21 @@
  * | --------------------------------------- | -------------------------------------------------------------- |
  * | selectors, features, queues, vectors    | the transport, under the bus lock                               |
  * | status                                  | both, by Atomics: the transport sets bits and clears all, the core sets DEVICE_NEEDS_RESET |
- * | reset                                   | the transport sets it and waits; the core clears it              |
+ * | reset                                   | the transport sets it and waits; the core clears it ({@linkcode VirtioShared.finishReset}) |
  * | interrupt status, pending vectors       | both, by Atomics                                                |
+ * | configuration written                   | the transport sets it, the core clears it, by Atomics           |
  * | positions                               | the core, when it has stopped                                   |
  * | configuration, generation               | both, under the configuration's own lock, which nobody holds while waiting |
  *
  * The core never takes the bus lock: a vCPU holds it while it waits for the core to reset.
+ *
+ * **Reset.** The transport sets `reset`, then clears the registers, then signals the core and waits. The registers
+ * are the next driver's from then on; what the core still has in flight is all that the wait is for. The core
+ * reads them only by {@linkcode VirtioShared.agreed}, which notices a reset that comes in between.
  * @module
  */
 import { DeviceLock } from "../../src/bus/mod.ts";
+import { Status } from "./features.ts";
 import type { QueueConfiguration, QueuePosition } from "./queue/virtqueue.ts";
 
 /** The words of a device, by index. */
@@ -40,8 +46,10 @@ export const Word = {
   configVector: 11,
   /** 1 after the driver wrote to the configuration, until the core has seen it. */
   configWritten: 12,
-  /** MSI-X: bit 0 enabled, bit 1 all vectors masked. */
+  /** MSI-X: the bits of {@linkcode Msix}. */
   msix: 13,
+  /** 1 while the driver has switched the interrupt pin off (PCI 3.0, 6.2.2, Interrupt Disable). */
+  pinDisabled: 14,
   firstQueue: 16,
 } as const;
 
@@ -72,8 +80,28 @@ export const VectorWord = {
   data: 2,
   masked: 3,
   pending: 4,
+  /** 1 when the vector's GSI leads to the message in the three words behind. */
+  routed: 5,
+  routedLow: 6,
+  routedHigh: 7,
+  routedData: 8,
 } as const;
-const VECTOR_WORDS = 5;
+const VECTOR_WORDS = 9;
+
+/** Bits of {@linkcode Word.msix}. */
+export const Msix = { enabled: 1, allMasked: 2 } as const;
+
+/** What is 0 after a reset. */
+const CLEARED = [
+  Word.status,
+  Word.deviceFeaturesSelect,
+  Word.driverFeaturesSelect,
+  Word.driverFeaturesLow,
+  Word.driverFeaturesHigh,
+  Word.queueSelect,
+  Word.interruptStatus,
+  Word.configWritten,
+] as const;
 
 /** A vector that leads nowhere (VIRTIO_MSI_NO_VECTOR, 4.1.4.3). */
 export const NO_VECTOR = 0xffff;
@@ -94,6 +122,13 @@ export interface SharedShape {
 /** What is posted: the memory with its shape. */
 export interface SharedSpec extends SharedShape {
   readonly memory: SharedArrayBuffer;
+}
+
+/** What driver and device have agreed on. */
+export interface Agreement {
+  readonly features: bigint;
+  /** By index; undefined for those that the driver did not set up. */
+  readonly queues: readonly (QueueConfiguration | undefined)[];
 }
 
 /** The shared state, seen from one isolate. */
@@ -199,14 +234,36 @@ export class VirtioShared {
   }
 
   /**
-   * All that a reset makes new (2.1, 4.1.4.3, 4.2.2): status, features, queues, interrupt status and vectors of
-   * events. The configuration and the MSI-X table are not the driver's registers and stay. The core must have
-   * let go of the queues.
+   * For the core: what its driver has agreed with it, by DRIVER_OK.
+   *
+   * @returns undefined where the driver isn't ready, or has begun a reset meanwhile
+   */
+  agreed(): Agreement | undefined {
+    const ready = Status.driverOk | Status.featuresOk;
+    if ((this.get(Word.status) & ready) !== ready) return undefined;
+    const features = this.driverFeatures;
+    const queues = this.shape.queueSizes.map((_, index) => this.queueConfiguration(index));
+    // A reset is requested before anything is cleared: without a request, all that was read is of one piece.
+    return this.get(Word.reset) === 0 ? { features, queues } : undefined;
+  }
+
+  /** For the core: it has let go of queues and memory, and forgotten its driver. Ends the transport's wait. */
+  finishReset(): void {
+    // What the core has told the driver that is gone must not reach the next one.
+    Atomics.and(this.words, Word.status, ~Status.needsReset);
+    this.set(Word.interruptStatus, 0);
+    for (let i = 0; i < this.shape.vectors; i++) this.setVector(i, VectorWord.pending, 0);
+    this.set(Word.reset, 0);
+    Atomics.notify(this.words, Word.reset);
+  }
+
+  /**
+   * For the transport: all that a reset makes new (2.1, 4.1.4.3, 4.2.2): status, features, queues, interrupt status
+   * and vectors of events. The configuration, the MSI-X table and the PCI registers are not the driver's registers
+   * and stay.
    */
   clear(): void {
-    for (let word: number = Word.status; word < Word.firstQueue; word++) {
-      if (word !== Word.msix && word !== Word.generation) this.set(word, 0);
-    }
+    for (const word of CLEARED) this.set(word, 0);
     this.set(Word.configVector, NO_VECTOR);
     for (const [index, size] of this.shape.queueSizes.entries()) {
       for (let field = 0; field < QUEUE_WORDS; field++) this.setQueue(index, field, 0);

@@ -2,7 +2,16 @@
  * What a machine asks of the processor architecture that it's for, in the order in which it asks.
  * @module
  */
-import type { Kvm, Vcpu, VcpuSpec, Vm, VmFd, VmSpec } from "../kvm/mod.ts";
+import type {
+  InputOf,
+  Kvm,
+  KvmIrqRoutingEntry,
+  Vcpu,
+  VcpuSpec,
+  Vm,
+  VmFd,
+  VmSpec,
+} from "../kvm/mod.ts";
 import type { GuestMemory, RamRange } from "../memory/mod.ts";
 
 /** Where the loader must put nothing. */
@@ -24,6 +33,45 @@ export interface PlatformDevice {
   readonly irq?: number;
 }
 
+/** A range of guest physical addresses. */
+export interface AddressRange {
+  readonly base: number;
+  readonly size: number;
+}
+
+/** A place for one virtio device with the MMIO transport. */
+export interface VirtioMmioPlace extends AddressRange {
+  /** The global system interrupt that is free for it: raised as an edge, shared with nobody. */
+  readonly gsi: number;
+}
+
+/** Where a PCI host bridge and what is behind it are: one bus, number 0. */
+export interface PciPlaces {
+  /** Configuration space, 4 KiB for each function (PCI Express 5.0, 7.2.2). */
+  readonly ecam: AddressRange;
+  /** The first of the eight ports of configuration mechanism #1; undefined for an architecture without. */
+  readonly configPort?: number;
+  /** For BARs: addresses that 32 bits reach. */
+  readonly window: AddressRange;
+  /** Where writes are message-signalled interrupts, and so what a function's messages may be addressed to. */
+  readonly messages: AddressRange;
+  /** The GSI of the first message-signalled interrupt; the others follow. */
+  readonly firstMessageGsi: number;
+  /** The GSI that a device's INTA# leads to, level-triggered and shared. @param device its number, 1 to 31 */
+  pinGsi(device: number): number;
+}
+
+/** What was plugged into a machine beside its platform devices, for the tables of its firmware. */
+export interface PluggedDevices {
+  /** The places of virtio devices with the MMIO transport; those that its tables are to announce. */
+  readonly virtioMmio: readonly VirtioMmioPlace[];
+  /** Whether there is a PCI host bridge. */
+  readonly pci: boolean;
+}
+
+/** A route of KVM's table: what a GSI leads to. */
+export type GsiRoute = InputOf<typeof KvmIrqRoutingEntry>;
+
 /** The protocols by which kernels are entered, as loaders name them. */
 export type KernelProtocol = "linux64" | "linux32" | "pvh" | "multiboot" | "flat";
 
@@ -40,6 +88,19 @@ export interface Architecture<Image, Boot> {
   ramRanges(bytes: number): RamRange[];
   /** The devices of every machine with RAM at `ram`, the console first. */
   platformDevices(ram: readonly RamRange[]): readonly PlatformDevice[];
+  /** Where virtio devices with the MMIO transport go, in the order in which they are to be taken. */
+  readonly virtioMmioPlaces: readonly VirtioMmioPlace[];
+  /**
+   * The parameters by which Linux finds virtio-mmio devices without the firmware's tables: for kernels that read
+   * no ACPI tables (`acpi=off`), as with ACPI interrupts have other numbers.
+   */
+  virtioMmioParameters(places: readonly VirtioMmioPlace[]): string;
+  readonly pci: PciPlaces;
+  /**
+   * Where KVM's own interrupt controllers have each GSI lead to: what must be repeated whenever the table of
+   * routes is replaced (KVM_SET_GSI_ROUTING).
+   */
+  readonly fixedRoutes: readonly GsiRoute[];
   /** The most RAM that a guest on this host can reach, in bytes. */
   maximumRam(kvm: Kvm): number;
   /** Makes the interrupt controllers and timers that KVM emulates; before any vCPU is made. */
@@ -51,7 +112,13 @@ export interface Architecture<Image, Boot> {
   /** Where a flat image goes when nobody says. */
   flatAddress(mode: FlatMode): number;
   /** Puts the tables of the boot protocol and of the firmware into memory. */
-  writeBootData(kvm: Kvm, memory: GuestMemory, image: Image, cpus: number): Boot;
+  writeBootData(
+    kvm: Kvm,
+    memory: GuestMemory,
+    image: Image,
+    cpus: number,
+    plugged?: PluggedDevices,
+  ): Boot;
   /**
    * Sets the vCPUs up, the boot processor first.
    *

@@ -3,18 +3,27 @@
  * @module
  */
 import { describeExit, KVM_CAP, Vcpu, Vm, type X86VcpuSpec } from "../../kvm/mod.ts";
-import type { Architecture } from "../architecture.ts";
+import type { Architecture, PluggedDevices } from "../architecture.ts";
 import { POWER_REGISTERS } from "./acpi/mod.ts";
 import type { BootImage } from "./boot_image.ts";
 import type { BootState } from "./boot_registers.ts";
 import { apicIds, physicalAddressBits } from "./cpuid/mod.ts";
 import { createInterruptController } from "./interrupt_controller.ts";
 import { HIGH_MEMORY_START, maximumRam, ramRanges, reservedRanges } from "./memory_map.ts";
-import { acpiDevices, platformDevices, RTC_CENTURY } from "./platform.ts";
+import { acpiDevices, platformDevices, RTC_CENTURY, virtioMmioDevices } from "./platform.ts";
+import {
+  CONFIG_PORT,
+  fixedRoutes,
+  pci,
+  virtioMmioParameters,
+  virtioMmioPlaces,
+} from "./plugging.ts";
 import { configureBoot, configureVcpu } from "./setup.ts";
 
 /** Where flat images go: where a BIOS puts a boot sector, and the first byte above 1 MiB. */
 const FLAT_ADDRESS = { 16: 0x7c00, 32: HIGH_MEMORY_START, 64: HIGH_MEMORY_START } as const;
+
+const NOTHING: PluggedDevices = { virtioMmio: [], pci: false };
 
 /** The x86-64 architecture. */
 export const x86_64: Architecture<BootImage, BootState> = {
@@ -22,6 +31,10 @@ export const x86_64: Architecture<BootImage, BootState> = {
   defaultCommandLine: "console=ttyS0 panic=-1",
   ramRanges,
   platformDevices,
+  virtioMmioPlaces,
+  virtioMmioParameters,
+  pci,
+  fixedRoutes,
 
   maximumRam: (kvm) => maximumRam(physicalAddressBits(kvm.getSupportedCpuid())),
 
@@ -36,12 +49,13 @@ export const x86_64: Architecture<BootImage, BootState> = {
 
   flatAddress: (mode) => FLAT_ADDRESS[mode],
 
-  writeBootData: (kvm, memory, image, cpus) =>
+  writeBootData: (kvm, memory, image, cpus, { virtioMmio, pci: hasPci } = NOTHING) =>
     configureBoot(memory, {
       image,
       topology: { count: cpus },
       supportedCpuid: kvm.getSupportedCpuid(),
-      devices: acpiDevices,
+      devices: [...acpiDevices, ...virtioMmioDevices(virtioMmio)],
+      pci: hasPci ? { ...pci, configPort: CONFIG_PORT } : undefined,
       power: POWER_REGISTERS,
       rtcCentury: RTC_CENTURY,
     }),

@@ -65,10 +65,10 @@ export const HIGH_MEMORY_START = MIB;
 export const DEVICE_HOLE = range("device hole", 0xc000_0000, 0x4000_0000);
 /** Where RAM goes on. */
 export const HIGH_RAM_START = 4 * GIB;
-/** For 32-bit BARs of PCI devices. */
+/** For BARs of PCI devices, all of which 32-bit addresses reach. */
 export const PCI_MMIO32 = range("PCI MMIO", 0xc000_0000, 0x2000_0000);
-/** PCI Express configuration space: 256 buses of 1 MiB each. */
-export const PCI_ECAM = range("PCI ECAM", 0xe000_0000, 0x1000_0000);
+/** PCI Express configuration space of bus 0, the only one: kernels have no others to scan. */
+export const PCI_ECAM = range("PCI ECAM", 0xe000_0000, MIB);
 /** Register windows of virtio-mmio devices, {@link VIRTIO_MMIO_WINDOW} bytes each. */
 export const VIRTIO_MMIO = range("virtio-mmio", 0xf000_0000, 0x0100_0000);
 /** One page for each virtio-mmio device, so that a guest can map each alone. */
@@ -77,6 +77,8 @@ export const VIRTIO_MMIO_WINDOW = 4 * KIB;
 export const IOAPIC = range("IOAPIC", 0xfec0_0000, 4 * KIB);
 /** The local APICs, at their reset address (Intel SDM volume 3, 11.4.1). */
 export const LAPIC = range("LAPIC", 0xfee0_0000, 4 * KIB);
+/** Where a write is an interrupt message: the fixed bits of an address (Intel SDM volume 3, 11.11.1). */
+export const MESSAGES = range("interrupt messages", 0xfee0_0000, MIB);
 /** One page that KVM uses as page table for real mode on Intel hosts without unrestricted guests. */
 export const KVM_IDENTITY_MAP = range("KVM identity map", 0xfffb_c000, 4 * KIB);
 /** Three pages that KVM uses as TSS for the same end (KVM_SET_TSS_ADDR). */

@@ -115,7 +115,7 @@ Deno.test("the memory map lists RAM on both sides of the hole and reserves the B
     { base: 0, size: 0xa0000, type: E820Type.RAM },
     { base: 0xe0000, size: 0x20000, type: E820Type.RESERVED },
     { base: 0x100000, size: 0xbff00000, type: E820Type.RAM },
-    { base: 0xe0000000, size: 0x10000000, type: E820Type.RESERVED },
+    { base: 0xe0000000, size: 0x100000, type: E820Type.RESERVED },
     { base: 0xfffbc000, size: 0x4000, type: E820Type.RESERVED },
     { base: 0x100000000, size: GIB, type: E820Type.RAM },
   ]);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { IOAPIC, LAPIC, MP_TABLE } from "./memory_map.ts";
 import { buildMpTable } from "./mp_table.ts";
+import { pci } from "./plugging.ts";
 
 const processor = { signature: 0x00b0_0f21, features: 0x078b_fbff };
 
@@ -47,9 +48,30 @@ Deno.test("the MP table lists processors, the ISA bus, the I/O APIC and the inte
   assert.deepEqual(of(4).map((e) => [e[1], e[6], e[7]]), [[3, 0, 0], [1, 0xff, 1]]);
 });
 
+Deno.test("a PCI bus has the number that it has in PCI, and its devices' pins", () => {
+  const bytes = buildMpTable(MP_TABLE.base, [0], processor, pci);
+  const { entries } = parse(bytes);
+  const of = (type: number) => entries.filter((entry) => entry[0] === type);
+  const buses = of(1).map((e) => [e[1], new TextDecoder().decode(e.subarray(2))]);
+  assert.deepEqual(buses, [[0, "PCI   "], [1, "ISA   "]]);
+  const io = of(3).map((e) => ({ bus: e[4], source: e[5], pin: e[7] }));
+  const isa = io.filter(({ bus }) => bus === 1);
+  assert.ok(isa.length === 15 && isa.every(({ source, pin }) => source === pin && pin < 16));
+  const pciPins = io.filter(({ bus }) => bus === 0);
+  assert.deepEqual(
+    pciPins.map(({ source }) => source),
+    Array.from({ length: 31 }, (_, i) => (i + 1) * 4),
+  );
+  assert.deepEqual(
+    pciPins.map(({ pin }) => pin),
+    Array.from({ length: 31 }, (_, i) => 16 + (i + 1) % 8),
+  );
+  assert.deepEqual(of(4).map((e) => e[4]), [1, 1]);
+});
+
 Deno.test("the largest MP table fits its place and leaves out ids beyond a byte", () => {
   const apicIds = Array.from({ length: 1024 }, (_, i) => i);
-  const bytes = buildMpTable(MP_TABLE.base, apicIds, processor);
+  const bytes = buildMpTable(MP_TABLE.base, apicIds, processor, pci);
   assert.ok(bytes.length <= MP_TABLE.size);
   const ids = parse(bytes).entries.filter((e) => e[0] === 0).map((e) => e[1]);
   assert.deepEqual(ids, apicIds.slice(0, 255));

@@ -3,7 +3,7 @@
  * @module
  */
 import type { RamRange } from "../../memory/mod.ts";
-import type { PlatformDevice } from "../architecture.ts";
+import type { PlatformDevice, VirtioMmioPlace } from "../architecture.ts";
 import { type AcpiDevice, HardwareId, POWER_REGISTERS } from "./acpi/mod.ts";
 import { HIGH_RAM_START } from "./memory_map.ts";
 
@@ -36,3 +36,14 @@ export const acpiDevices: readonly AcpiDevice[] = [
   { name: "COM1", hid: HardwareId.SERIAL, io: [COM1], irq: COM1.irq },
   { name: "RTC", hid: HardwareId.RTC, io: [{ base: 0x70, size: 2 }] },
 ];
+
+/** Virtio devices with the MMIO transport, as ACPI describes them. */
+export function virtioMmioDevices(places: readonly VirtioMmioPlace[]): AcpiDevice[] {
+  return places.map(({ base, size, gsi }, uid) => ({
+    name: `VR${uid.toString(16).toUpperCase().padStart(2, "0")}`,
+    hid: HardwareId.VIRTIO_MMIO,
+    uid,
+    mmio: [{ base, size }],
+    irq: gsi,
+  }));
+}

@@ -5,7 +5,12 @@
  */
 import type { KvmCpuidEntry2, Vcpu } from "../../kvm/mod.ts";
 import type { GuestMemory } from "../../memory/mod.ts";
-import { type AcpiDevice, type aml, buildAcpiTables, type PowerRegisters } from "./acpi/mod.ts";
+import {
+  type AcpiDevice,
+  buildAcpiTables,
+  type PciHostBridge,
+  type PowerRegisters,
+} from "./acpi/mod.ts";
 import type { BootImage } from "./boot_image.ts";
 import { type BootState, bootState } from "./boot_registers.ts";
 import {
@@ -45,12 +50,12 @@ export interface BootConfiguration {
   readonly supportedCpuid: readonly KvmCpuidEntry2[];
   /** The devices that a kernel can't find by itself. */
   readonly devices: readonly AcpiDevice[];
-  /** Further AML for `\_SB`: a PCI host bridge, for one. */
-  readonly acpiTerms?: readonly aml.Aml[];
+  /** The PCI host bridge, where there is one. */
+  readonly pci?: PciHostBridge;
   readonly power: PowerRegisters;
   /** The CMOS index of the RTC's century byte, where it has one. */
   readonly rtcCentury?: number;
-  /** What else is neither RAM nor free for devices: the PCI ECAM, for one. */
+  /** What else is neither RAM nor free for devices, beside the PCI ECAM. */
   readonly reserved?: readonly { readonly base: number; readonly size: number }[];
 }
 
@@ -82,26 +87,31 @@ interface Piece {
 
 /** The ACPI tables, the MP table and the reset vector: what a PC's firmware leaves. */
 function firmwareTables(configuration: BootConfiguration): Piece[] {
-  const { topology, devices, acpiTerms, power, rtcCentury, supportedCpuid } = configuration;
+  const { topology, devices, pci, power, rtcCentury, supportedCpuid } = configuration;
   const ids = apicIds(topology);
   const acpi = buildAcpiTables(ACPI_TABLES.base, {
     apicIds: ids,
     devices,
-    terms: acpiTerms,
+    pci,
     power,
     rtcCentury,
   });
   const processor = processorSignature(supportedCpuid);
+  const mpTable = buildMpTable(MP_TABLE.base, ids, processor, pci && { pinGsi: pci.pinGsi });
   return [
     { place: ACPI_TABLES, bytes: acpi },
-    { place: MP_TABLE, bytes: buildMpTable(MP_TABLE.base, ids, processor) },
+    { place: MP_TABLE, bytes: mpTable },
     { place: RESET_VECTOR, bytes: resetVector(power) },
   ];
 }
 
 /** What the kernel's boot protocol passes in memory, and the page tables of those that begin with paging on. */
-function protocolData(memory: GuestMemory, { image, reserved }: BootConfiguration): Piece[] {
-  const memoryMap = e820Map(memory.regions, reserved);
+function protocolData(
+  memory: GuestMemory,
+  { image, reserved = [], pci }: BootConfiguration,
+): Piece[] {
+  const ecam = pci === undefined ? [] : [pci.ecam];
+  const memoryMap = e820Map(memory.regions, [...ecam, ...reserved]);
   const rsdp = ACPI_TABLES.base;
   const pageTables = () => ({ place: PAGE_TABLES, bytes: identityMap(memory.end) });
   const commandLine = {

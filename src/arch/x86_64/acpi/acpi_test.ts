@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { GuestMemory } from "../../../memory/mod.ts";
 import { BootSetupError } from "../errors.ts";
-import { ACPI_TABLES, PCI_ECAM, PCI_MMIO32 } from "../memory_map.ts";
+import { ACPI_TABLES } from "../memory_map.ts";
 import { has, run } from "../oracle.ts";
+import { CONFIG_PORT, pci } from "../plugging.ts";
 import {
   type AcpiDevice,
   type AcpiInput,
@@ -46,19 +47,14 @@ const HIGH: AcpiDevice = {
   mmio: [{ base: 2 ** 40, size: 4096 }],
 };
 
-/** A PCI Express host bridge: every descriptor and a method, in the form that later work needs. */
-const PCI_BRIDGE = aml.device(
-  "PCI0",
-  aml.name("_HID", aml.eisaId("PNP0A08")),
-  aml.name("_CID", aml.eisaId("PNP0A03")),
-  aml.name("_SEG", aml.integer(0)),
-  aml.name("_UID", aml.integer(0)),
+/** Descriptors and a method that no device of today's machines has. */
+const WINDOWS = aml.device(
+  "WIN0",
+  aml.name("_HID", aml.eisaId("PNP0C02")),
+  aml.name("_UID", aml.integer(2)),
   aml.name(
     "_CRS",
     resources.resourceTemplate(
-      resources.wordBusNumber({ base: 0, size: 256, producer: true }),
-      resources.wordIo({ base: 0x1000, size: 0x8000, producer: true }),
-      resources.dwordMemory({ ...PCI_MMIO32, producer: true }),
       resources.qwordMemory({ base: 2 ** 40, size: 2 ** 36, producer: true }),
     ),
   ),
@@ -71,7 +67,6 @@ const RESERVED_MEMORY = aml.device(
   aml.name(
     "_CRS",
     resources.resourceTemplate(
-      resources.memory32Fixed(PCI_ECAM.base, PCI_ECAM.size),
       resources.ioPorts(0x600, 3),
       resources.irqNoFlags(9),
       resources.interrupt(20, { trigger: "level", polarity: "low", shared: true }),
@@ -82,7 +77,8 @@ const RESERVED_MEMORY = aml.device(
 const FULL: AcpiInput = {
   apicIds: [0, 1, 2, 3],
   devices: [COM1, RTC, KEYBOARD, VIRTIO, HIGH],
-  terms: [PCI_BRIDGE, RESERVED_MEMORY],
+  pci: { ...pci, configPort: CONFIG_PORT },
+  terms: [WINDOWS, RESERVED_MEMORY],
   power: POWER_REGISTERS,
   rtcCentury: 0x32,
 };
@@ -121,7 +117,16 @@ function walk(input: AcpiInput): Map<string, Uint8Array<ArrayBuffer>> {
 
 Deno.test("a kernel finds every table from the RSDP, with valid checksums", () => {
   const tables = walk(FULL);
-  assert.deepEqual([...tables.keys()].sort(), ["APIC", "DSDT", "FACP", "XSDT"]);
+  assert.deepEqual([...tables.keys()].sort(), ["APIC", "DSDT", "FACP", "MCFG", "XSDT"]);
+  const withoutPci = walk({ ...FULL, pci: undefined });
+  assert.deepEqual([...withoutPci.keys()].sort(), ["APIC", "DSDT", "FACP", "XSDT"]);
+});
+
+Deno.test("the MCFG has the configuration space of bus 0", () => {
+  const mcfg = new DataView(walk(FULL).get("MCFG")!.buffer);
+  assert.equal(mcfg.byteLength, 60);
+  assert.equal(mcfg.getBigUint64(44, true), BigInt(pci.ecam.base));
+  assert.deepEqual([52, 54, 55].map((at) => mcfg.getUint8(at)), [0, 0, 0], "segment and buses");
 });
 
 Deno.test("the tables of the largest machine fit their place", () => {
@@ -242,10 +247,17 @@ Deno.test({
           /IRQNoFlags \(\)\s*\{9\}/,
           /Memory32Fixed \(ReadWrite,\s*0xF0000000,[^\n]*\s*0x00001000,/,
           /QWordMemory \(ResourceConsumer,[^\n]*\n[^\n]*\n\s*0x0000010000000000,/,
-          /WordBusNumber \(ResourceProducer, MinFixed, MaxFixed, PosDecode/,
-          /WordIO \(ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange/,
-          /DWordMemory \(ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite/,
+          /QWordMemory \(ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite/,
           /Method \(_STA, 0, Serialized\)/,
+          /WordBusNumber \(ResourceProducer, MinFixed, MaxFixed, PosDecode,\s*0x0000,[^\n]*\s*0x0000,[^\n]*\s*0x0000,/,
+          /WordIO \(ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,\s*0x0000,[^\n]*\s*0x0000,[^\n]*\s*0x0CF7,/,
+          /WordIO \(ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,\s*0x0000,[^\n]*\s*0x0D00,[^\n]*\s*0xFFFF,/,
+          /DWordMemory \(ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,\s*0x00000000,[^\n]*\s*0xC0000000,[^\n]*\s*0xDFFFFFFF,/,
+          /Memory32Fixed \(ReadWrite,\s*0xE0000000,[^\n]*\s*0x00100000,/,
+          /Name \(_PRT, Package \(0x1F\)/,
+          /Package \(0x04\)\s*\{\s*0x0001FFFF,\s*Zero,\s*Zero,\s*0x11\s*\}/,
+          /Package \(0x04\)\s*\{\s*0x001FFFFF,\s*Zero,\s*Zero,\s*0x17\s*\}/,
+          /Method \(_OSC, 4, Serialized\)[^{]*\{\s*Return \(Arg3\)/,
         ]
       ) assert.match(source, expected);
       return Promise.resolve();

@@ -28,6 +28,7 @@ const ScopeOp = 0x10;
 const BufferOp = 0x11;
 const PackageOp = 0x12;
 const MethodOp = 0x14;
+const Arg0Op = 0x68;
 const DualNamePrefix = 0x2e;
 const MultiNamePrefix = 0x2f;
 const ExtOpPrefix = 0x5b;
@@ -141,6 +142,12 @@ export function method(path: string, args: number, ...terms: readonly Aml[]): Am
   if (args < 0 || args > 7) throw new BootSetupError(`AML: a method can't have ${args} arguments`);
   const SERIALIZED = 1 << 3;
   return counted([MethodOp], nameString(path), args | SERIALIZED, ...terms);
+}
+
+/** `Arg0` to `Arg6`: what a method was called with. */
+export function argument(index: number): Aml {
+  if (index < 0 || index > 6) throw new BootSetupError(`AML: a method has no argument ${index}`);
+  return concat(Arg0Op + index);
 }
 
 /** `Return (value)` */

@@ -21,12 +21,15 @@ import { type AcpiDevice, HardwareId } from "./device.ts";
 import { dsdt } from "./dsdt.ts";
 import { fadt, type PowerRegisters } from "./fadt.ts";
 import { madt } from "./madt.ts";
+import { mcfg } from "./mcfg.ts";
+import { type PciHostBridge, pciHostBridge } from "./pci.ts";
 import { rsdp, RSDP_SIZE, xsdt } from "./rsdp.ts";
 import type { Table } from "./table.ts";
 
 export * as aml from "./aml.ts";
 export * as resources from "./resources.ts";
 export { type AcpiDevice, EDGE, HardwareId, type ResourceRange } from "./device.ts";
+export type { PciHostBridge } from "./pci.ts";
 export { POWER_REGISTERS, type PowerRegisters, SLEEP_CONTROL_S5 } from "./fadt.ts";
 
 /** What the tables say. */
@@ -35,7 +38,9 @@ export interface AcpiInput {
   readonly apicIds: readonly number[];
   /** All devices that a kernel can't find by itself. The RTC and the i8042 are known by their hardware ids. */
   readonly devices: readonly AcpiDevice[];
-  /** Further terms for `\_SB`, such as a PCI host bridge. */
+  /** The PCI host bridge, where there is one. */
+  readonly pci?: PciHostBridge;
+  /** Further terms for `\_SB`, beyond what a plain device description can express. */
   readonly terms?: readonly Aml[];
   readonly power: PowerRegisters;
   /** The CMOS index of the RTC's century byte, where it has one. */
@@ -46,7 +51,7 @@ export interface AcpiInput {
 const ALIGNMENT = 16;
 
 /**
- * The RSDP and behind it DSDT, FADT, MADT and XSDT: the bytes for the guest physical address `base`, a multiple
+ * The RSDP and behind it DSDT, FADT, MADT, MCFG (where there's PCI) and XSDT: the bytes for the guest physical address `base`, a multiple
  * of 16.
  */
 export function buildAcpiTables(base: number, input: AcpiInput): Bytes {
@@ -59,8 +64,11 @@ export function buildAcpiTables(base: number, input: AcpiInput): Bytes {
     next = align(address + table.length);
     return address;
   };
-  const { devices, terms, apicIds, power, rtcCentury } = input;
-  const dsdtAddress = place(dsdt({ processors: apicIds.length, devices, terms }));
+  const { devices, terms = [], pci, apicIds, power, rtcCentury } = input;
+  const bridge = pci === undefined ? [] : [pciHostBridge(pci)];
+  const dsdtAddress = place(
+    dsdt({ processors: apicIds.length, devices, terms: [...bridge, ...terms] }),
+  );
   const fadtAddress = place(fadt({
     dsdtAddress,
     power,
@@ -68,8 +76,9 @@ export function buildAcpiTables(base: number, input: AcpiInput): Bytes {
     hasRtc: has(HardwareId.RTC),
     rtcCentury,
   }));
-  const madtAddress = place(madt(apicIds));
-  const xsdtAddress = place(xsdt([fadtAddress, madtAddress]));
+  const entries = [fadtAddress, place(madt(apicIds))];
+  if (pci !== undefined) entries.push(place(mcfg(pci.ecam)));
+  const xsdtAddress = place(xsdt(entries));
   const bytes = new Uint8Array(next - base);
   bytes.set(rsdp(xsdtAddress));
   for (const { address, table } of placed) bytes.set(table, address - base);

@@ -19,6 +19,7 @@
  */
 import type { GuestMemory } from "../../../src/memory/mod.ts";
 import type { DescriptorChain } from "./chain.ts";
+import { tooSmall } from "./misuse.ts";
 import { DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE } from "./ring_area.ts";
 import { DESCRIPTOR_SIZE, VirtqueueError } from "./virtqueue.ts";
 
@@ -54,9 +55,9 @@ export class ChainReader {
     this.#view = this.#views[0];
   }
 
-  /** Begins a chain. @throws {RangeError} it is too small for this queue, which is its owner's mistake */
+  /** Begins a chain. @throws {QueueMisuseError} it is too small for this queue, which is its owner's mistake */
   begin(chain: DescriptorChain): void {
-    if (chain.capacity < this.#size) throw this.#tooSmall(chain);
+    if (chain.capacity < this.#size) throw tooSmall(this.#queue, this.#size, chain);
     chain.clear();
     this.#descriptors = 0;
   }
@@ -167,11 +168,5 @@ export class ChainReader {
     const name = what === "table" ? "an indirect table" : "a part of a buffer";
     if (address >= HIGH_LIMIT * 0x1_0000_0000) throw this.error(`${name} is above 2^53`);
     throw this.error(`${name}, ${range}, is not in one region of RAM`);
-  }
-
-  #tooSmall(chain: DescriptorChain): RangeError {
-    return new RangeError(
-      `a chain with room for ${chain.capacity} pieces is too small for queue ${this.#queue} of ${this.#size}`,
-    );
   }
 }

@@ -23,6 +23,7 @@ import { SplitQueue } from "./split.ts";
 import type { QueueConfiguration, QueueFeatures, Virtqueue } from "./virtqueue.ts";
 
 export * from "./chain.ts";
+export { QueueMisuseError } from "./misuse.ts";
 export { PackedQueue } from "./packed.ts";
 export { MAX_QUEUE_SIZE } from "./ring_area.ts";
 export { SplitQueue } from "./split.ts";

@@ -12,9 +12,17 @@ export interface Input {
   read(into: Uint8Array): Promise<number | null>;
 }
 
+/** How large a terminal is, in characters. */
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
 /** Where output goes. */
 export interface Output {
   isTerminal(): boolean;
+  /** Of a terminal; undefined for everything else. */
+  size(): TerminalSize | undefined;
   /** All of the bytes. */
   write(bytes: Uint8Array): Promise<void>;
   /** All of the bytes, before anything else happens. */
@@ -37,6 +45,15 @@ export interface System {
 function output(stream: typeof Deno.stdout): Output {
   return {
     isTerminal: () => stream.isTerminal(),
+    size() {
+      if (!stream.isTerminal()) return undefined;
+      try {
+        return Deno.consoleSize();
+      } catch {
+        // A terminal that is gone, or that none of the standard streams knows.
+        return undefined;
+      }
+    },
     async write(bytes) {
       for (let done = 0; done < bytes.length;) done += await stream.write(bytes.subarray(done));
     },

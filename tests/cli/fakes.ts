@@ -28,6 +28,8 @@ export class FakeSystem implements System {
   readonly rawChanges: boolean[] = [];
   exits: number[] = [];
   suspended = 0;
+  /** How large the terminal is. */
+  size = { columns: 80, rows: 25 };
   /** What a write to standard output does before it succeeds. */
   onWrite: (bytes: Uint8Array) => Promise<void> | void = () => {};
   readonly #handlers = new Map<Deno.Signal, Set<() => void>>();
@@ -55,6 +57,7 @@ export class FakeSystem implements System {
   };
   readonly stdout = {
     isTerminal: () => this.terminal,
+    size: () => this.terminal ? this.size : undefined,
     write: async (bytes: Uint8Array) => {
       await this.onWrite(bytes);
       this.out += decoder.decode(bytes);
@@ -63,6 +66,7 @@ export class FakeSystem implements System {
   };
   readonly stderr = {
     isTerminal: () => this.terminal,
+    size: () => this.terminal ? this.size : undefined,
     write: (bytes: Uint8Array) => Promise.resolve(this.stderr.writeSync(bytes)),
     writeSync: (bytes: Uint8Array) => void (this.err += decoder.decode(bytes)),
   };
@@ -105,6 +109,8 @@ export class FakeMachine implements RunnableMachine {
   stops = 0;
   released = false;
   typed = "";
+  /** The sizes of the terminal that the guest was told. */
+  readonly sizes: string[] = [];
   /** What taking a typed byte costs the guest. */
   onType: () => Promise<void> | void = () => {};
   readonly timeline: TimelineEntry[] = [{ step: "built", at: 1 }];
@@ -122,6 +128,7 @@ export class FakeMachine implements RunnableMachine {
       await this.onType();
       this.typed += decoder.decode(bytes);
     },
+    resize: (columns: number, rows: number) => void this.sizes.push(`${columns}x${rows}`),
   };
 
   start(): void {

@@ -27,7 +27,7 @@ const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 function assertGivenBack({ system, factory }: Rig): void {
   assert.equal(system.raw, false, "the terminal is raw");
-  for (const signal of [...ENDING, "SIGTSTP", "SIGCONT"] as const) {
+  for (const signal of [...ENDING, "SIGTSTP", "SIGCONT", "SIGWINCH"] as const) {
     assert.equal(system.listens(signal), false, `${signal} has a listener`);
   }
   assert(factory.built.every((machine) => machine.released), "a machine was not released");
@@ -56,6 +56,17 @@ Deno.test("a terminal is raw while the machine runs, and Ctrl-A x ends it", asyn
   it.system.type("x");
   assert.deepEqual((await it.result).end, { kind: "user" });
   assert.equal(machine.stops, 1);
+  assertGivenBack(it);
+});
+
+Deno.test("the guest is told how large the terminal is, at its start and when that changes", async () => {
+  const it = rig({}, { terminal: true });
+  const machine = await it.factory.machine();
+  it.system.size = { columns: 132, rows: 50 };
+  it.system.send("SIGWINCH");
+  assert.deepEqual(machine.sizes, ["80x25", "132x50"]);
+  machine.end({ kind: "power-off", source: "acpi" });
+  await it.result;
   assertGivenBack(it);
 });
 

@@ -11,6 +11,8 @@ export interface MachineConsole {
   readonly output: ReadableStream<Uint8Array>;
   /** Types into the guest; resolves once the bytes are taken. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Tells the guest how large the terminal is. */
+  resize(columns: number, rows: number): void;
 }
 
 /** A machine that was built, with its vCPUs paused. */
@@ -26,8 +28,8 @@ export interface RunnableMachine extends AsyncDisposable {
   readonly exits: readonly Readonly<Record<string, number>>[];
 }
 
-/** Builds a machine; an aborted signal gives it up. */
+/** Builds a machine; an aborted signal gives it up, and `log` is told what its devices have to say. */
 export type CreateMachine = (
   config: CheckedConfig,
-  options: { readonly signal: AbortSignal },
+  options: { readonly signal: AbortSignal; readonly log: (line: string) => void },
 ) => Promise<RunnableMachine>;

@@ -62,6 +62,7 @@ class Session implements Disposable {
   readonly #output: ConsoleOutput;
   readonly #interactive: boolean;
   #connected = false;
+  #resizing: Disposable | undefined;
 
   constructor(
     private readonly request: RunRequest,
@@ -115,7 +116,10 @@ class Session implements Disposable {
     const { stopper } = this;
     let machine: RunnableMachine;
     try {
-      machine = await this.create(this.request.config, { signal: stopper.signal });
+      machine = await this.create(this.request.config, {
+        signal: stopper.signal,
+        log: (line) => this.#output.say(line),
+      });
     } catch (error) {
       if (stopper.reason !== undefined) return outside(stopper.reason);
       throw error;
@@ -143,6 +147,7 @@ class Session implements Disposable {
   #connect(machine: RunnableMachine): void {
     if (this.request.console.kind !== "stdio") return;
     this.#input.target = machine.console;
+    this.#size(machine);
     if (this.#connected) return;
     this.#connected = true;
     const { stdin } = this.system;
@@ -154,6 +159,18 @@ class Session implements Disposable {
     const parser = new EscapeParser((command) => this.#obey(command), (bytes) => this.#type(bytes));
     this.#watch(pumpTerminal(stdin, parser));
     this.#output.say("Ctrl-A x ends the machine, Ctrl-A h shows all keys");
+  }
+
+  /** Tells the guest how large the terminal is, now and whenever that changes. */
+  #size(machine: RunnableMachine): void {
+    const { system } = this;
+    const tell = () => {
+      const size = system.stdout.size();
+      if (size !== undefined) machine.console.resize(size.columns, size.rows);
+    };
+    tell();
+    this.#resizing?.[Symbol.dispose]();
+    this.#resizing = system.onSignal("SIGWINCH", tell);
   }
 
   /** The reading goes on by itself; it can't be awaited, for nothing cancels a read of a terminal. */
@@ -196,6 +213,7 @@ class Session implements Disposable {
 
   /** Gives the terminal, the signals, the timer and the console's file back. */
   [Symbol.dispose](): void {
+    this.#resizing?.[Symbol.dispose]();
     this.#resources.dispose();
   }
 }

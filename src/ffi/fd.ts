@@ -2,13 +2,22 @@
  * File descriptors that are closed exactly once.
  * @module
  */
-import { check, EINTR, errno, SysError } from "./errno.ts";
+import { EINTR, errno, SysError } from "./errno.ts";
 import { cString, libc } from "./libc.ts";
 
-/** open(2) flags (asm-generic/fcntl.h; the same on x86-64 and aarch64). */
+/** open(2) flags (asm-generic/fcntl.h; the same on x86-64 and aarch64, but for O_DIRECT). */
 export const O_RDONLY = 0;
+export const O_WRONLY = 1;
 export const O_RDWR = 2;
+export const O_CREAT = 0x40;
+export const O_EXCL = 0x80;
+export const O_NOCTTY = 0x100;
+export const O_TRUNC = 0x200;
+export const O_APPEND = 0x400;
 export const O_NONBLOCK = 0x800;
+export const O_DSYNC = 0x1000;
+/** Past the page cache; aarch64 has its own number (arch/arm64/include/uapi/asm/fcntl.h). */
+export const O_DIRECT = Deno.build.arch === "aarch64" ? 0x10000 : 0x4000;
 export const O_CLOEXEC = 0x80000;
 
 /** An open file descriptor with one owner. `using fd = Fd.open(...)` closes it. */
@@ -22,13 +31,19 @@ export class Fd implements Disposable {
   }
 
   /**
-   * open(2), always with O_CLOEXEC.
+   * open(2), always with O_CLOEXEC; EINTR is retried.
    *
+   * @param mode the permissions of a file that O_CREAT makes, less the umask
    * @throws {SysError} such as ENOENT or EACCES
    */
-  static open(path: string, flags: number, what: string = path): Fd {
-    const raw = check(libc.open(cString(path), flags | O_CLOEXEC, 0), `open("${path}")`, what);
-    return new Fd(raw, what);
+  static open(path: string, flags: number, what: string = path, mode: number = 0o600): Fd {
+    const name = cString(path);
+    for (;;) {
+      const raw = libc.open(name, flags | O_CLOEXEC, mode);
+      if (raw >= 0) return new Fd(raw, what);
+      const code = errno();
+      if (code !== EINTR) throw new SysError(`open("${path}")`, code, what);
+    }
   }
 
   /** The descriptor's number. @throws {Error} after it was closed */

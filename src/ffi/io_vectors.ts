@@ -17,6 +17,7 @@ export class IoVectors {
   /** Where the array is in this process. */
   readonly address: number;
   readonly #words: Uint32Array<SharedArrayBuffer>;
+  readonly #pointers: Deno.PointerValue[] = [];
 
   /** @param capacity from 1 to {@linkcode IOV_MAX} */
   constructor(capacity: number) {
@@ -43,6 +44,18 @@ export class IoVectors {
     this.#words[at + 1] = address / 0x1_0000_0000;
     this.#words[at + 2] = length;
     this.#words[at + 3] = length / 0x1_0000_0000;
+  }
+
+  /** For the wrappers of system calls: where vector `index` is. Made once for each index. */
+  pointerTo(index: number): Deno.PointerValue {
+    const known = this.#pointers[index];
+    if (known !== undefined) return known;
+    if (!(index >= 0 && index < this.capacity)) {
+      throw new RangeError(`there is no I/O vector ${index}`);
+    }
+    const pointer = Deno.UnsafePointer.create(BigInt(this.address + index * IOVEC_SIZE));
+    this.#pointers[index] = pointer;
+    return pointer;
   }
 
   /** The length of one vector. */

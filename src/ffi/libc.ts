@@ -27,6 +27,26 @@ const library = Deno.dlopen("libc.so.6", {
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   // ssize_t write(int fd, const void *buf, size_t count);
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // ssize_t readv(int fd, const struct iovec *iov, int iovcnt);  (at most 0x7ffff000: an int holds it)
+  readv: { parameters: ["i32", "pointer", "i32"], result: "i32" },
+  // ssize_t writev(int fd, const struct iovec *iov, int iovcnt);
+  writev: { parameters: ["i32", "pointer", "i32"], result: "i32" },
+  // ssize_t preadv(int fd, const struct iovec *iov, int iovcnt, off_t offset);
+  preadv: { parameters: ["i32", "pointer", "i32", "i64"], result: "i32" },
+  // ssize_t pwritev(int fd, const struct iovec *iov, int iovcnt, off_t offset);
+  pwritev: { parameters: ["i32", "pointer", "i32", "i64"], result: "i32" },
+  // int fcntl(int fd, int op, struct flock *lock);
+  fcntl_buffer: { name: "fcntl", parameters: ["i32", "i32", "buffer"], result: "i32" },
+  // int statx(int dirfd, const char *pathname, int flags, unsigned int mask, struct statx *statxbuf);
+  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
+  // int fsync(int fd);
+  fsync: { parameters: ["i32"], result: "i32" },
+  // int fdatasync(int fd);
+  fdatasync: { parameters: ["i32"], result: "i32" },
+  // int fallocate(int fd, int mode, off_t offset, off_t len);
+  fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
+  // off_t lseek(int fd, off_t offset, int whence);
+  lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   // int eventfd(unsigned int initval, int flags);
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // int memfd_create(const char *name, unsigned int flags);
@@ -40,6 +60,30 @@ const library = Deno.dlopen("libc.so.6", {
   munmap: { parameters: ["pointer", "usize"], result: "i32" },
   // int madvise(void *addr, size_t length, int advice);
   madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" },
+
+  // int socket(int domain, int type, int protocol);
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // int socketpair(int domain, int type, int protocol, int sv[2]);
+  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // int listen(int sockfd, int backlog);
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  // int accept4(int sockfd, struct sockaddr *addr, socklen_t *addrlen, int flags);
+  accept4: { parameters: ["i32", "pointer", "pointer", "i32"], result: "i32" },
+  // int connect(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // int shutdown(int sockfd, int how);
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  // int getsockopt(int sockfd, int level, int optname, void *optval, socklen_t *optlen);
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+
+  // int tcgetattr(int fd, struct termios *termios_p);
+  tcgetattr: { parameters: ["i32", "buffer"], result: "i32" },
+  // int tcsetattr(int fd, int optional_actions, const struct termios *termios_p);
+  tcsetattr: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+  // void cfmakeraw(struct termios *termios_p);
+  cfmakeraw: { parameters: ["buffer"], result: "void" },
 
   // int ioctl(int fd, unsigned long request, void *argp);
   ioctl_pointer: { name: "ioctl", parameters: ["i32", "u32", "pointer"], result: "i32" },

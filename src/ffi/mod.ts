@@ -6,6 +6,7 @@
  * `connectUnix`, `shutdownSocket`, and all results of an {@linkcode IoOperation}) gives a negative errno.
  * @module
  */
+export * from "./epoll.ts";
 export * from "./errno.ts";
 export * from "./eventfd.ts";
 export * from "./fd.ts";

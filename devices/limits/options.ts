@@ -6,31 +6,48 @@ import { count, optional, type OptionField, OptionsError, rate, size } from "../
 import type { BucketOptions } from "./token_bucket.ts";
 import type { RateLimits } from "./rate_limiter.ts";
 
-const FIELDS = {
-  bandwidth: optional(rate("the most bytes in a second")),
-  "bandwidth-burst": optional(
-    size("SIZE", "bytes that may pass at once after a rest (a tenth of a second's)"),
-  ),
-  iops: optional(rate("the most operations in a second")),
-  "iops-burst": optional(
-    count("N", "operations that may pass at once after a rest (a tenth of a second's)", 1, 2 ** 32),
-  ),
-} as const;
+/** What users call the operations of a device. */
+export type Operations = "iops" | "packets";
 
 /** The names of the properties that limit a device. */
-export type LimitName = keyof typeof FIELDS;
-const NAMES = Object.keys(FIELDS) as LimitName[];
+export type LimitName<O extends Operations = Operations> =
+  | "bandwidth"
+  | "bandwidth-burst"
+  | O
+  | `${O}-burst`;
+
+/** The properties by their names, without prefixes. */
+function fieldsFor(operations: Operations): ReadonlyMap<string, OptionField<number | undefined>> {
+  const what = operations === "packets" ? "packets" : "operations";
+  const rest = "that may pass at once after a rest (a tenth of a second's)";
+  return new Map<string, OptionField<number | undefined>>([
+    ["bandwidth", optional(rate("the most bytes in a second"))],
+    ["bandwidth-burst", optional(size("SIZE", `bytes ${rest}`))],
+    [operations, optional(rate(`the most ${what} in a second`))],
+    [`${operations}-burst`, optional(count("N", `${what} ${rest}`, 1, 2 ** 32))],
+  ]);
+}
 
 /** The same properties for one of several directions: `rx-bandwidth` and so on. */
-export type LimitFields<P extends string> = {
-  readonly [N in LimitName as `${P}${N}`]: OptionField<number | undefined>;
+export type LimitFields<P extends string, O extends Operations = "iops"> = {
+  readonly [N in LimitName<O> as `${P}${N}`]: OptionField<number | undefined>;
 };
 
-/** The properties, for a device's table. @param prefix is put before each name: `"rx-"`, or nothing */
-export function limitFields<const P extends string>(prefix: P): LimitFields<P> {
-  const fields = NAMES.map((name) => [`${prefix}${name}`, FIELDS[name]]);
+/**
+ * The properties, for a device's table.
+ *
+ * @param prefix is put before each name: `"rx-"`, or nothing
+ * @param operations what users call the device's operations; `"iops"` when left out
+ */
+export function limitFields<const P extends string, const O extends Operations = "iops">(
+  prefix: P,
+  operations?: O,
+): LimitFields<P, O> {
+  const fields = [...fieldsFor(operations ?? "iops")].map((
+    [name, field],
+  ) => [`${prefix}${name}`, field]);
   // The keys are made of the very names that the type is made of.
-  return Object.fromEntries(fields) as LimitFields<P>;
+  return Object.fromEntries(fields) as LimitFields<P, O>;
 }
 
 /** Limits by the names of their properties; undefined: none. */
@@ -40,12 +57,17 @@ export type LimitValues = Readonly<Record<string, unknown>>;
  * The limits of one direction as a {@linkcode RateLimits}.
  *
  * @param prefix of the properties' names
+ * @param operations what users call the device's operations
  * @throws {OptionsError} a burst of what isn't limited
  */
-export function rateLimits(values: LimitValues, prefix = ""): RateLimits {
+export function rateLimits(
+  values: LimitValues,
+  prefix = "",
+  operations: Operations = "iops",
+): RateLimits {
   return {
     bytes: bucket(values, `${prefix}bandwidth`),
-    operations: bucket(values, `${prefix}iops`),
+    operations: bucket(values, `${prefix}${operations}`),
   };
 }
 
@@ -66,15 +88,19 @@ function number(value: unknown): number | undefined {
  * with it; what is left out stays.
  *
  * @param prefixes of the properties' names, for each direction that there is
+ * @param operations what users call the device's operations
  * @throws {OptionsError} naming each property that's wrong
  */
 export function changeLimits(
   values: LimitValues,
   wish: unknown,
   prefixes: readonly string[] = [""],
+  operations: Operations = "iops",
 ): Record<string, number | undefined> {
-  const names = prefixes.flatMap((prefix) => NAMES.map((name) => [`${prefix}${name}`, name]));
-  const known = new Map(names as [string, LimitName][]);
+  const fields = [...fieldsFor(operations)];
+  const known = new Map(
+    prefixes.flatMap((prefix) => fields.map(([name, field]) => [`${prefix}${name}`, field] as const)),
+  );
   if (typeof wish !== "object" || wish === null || Array.isArray(wish)) {
     throw new OptionsError([`limits are an object with any of ${[...known.keys()].join(", ")}`]);
   }
@@ -82,13 +108,13 @@ export function changeLimits(
   for (const name of known.keys()) changed[name] = number(values[name]);
   const problems: string[] = [];
   for (const [name, value] of Object.entries(wish)) {
-    const limit = known.get(name);
-    if (limit === undefined) {
+    const field = known.get(name);
+    if (field === undefined) {
       problems.push(`${name}: there is no such limit; there are ${[...known.keys()].join(", ")}`);
       continue;
     }
     try {
-      changed[name] = value === null ? undefined : FIELDS[limit].read(value);
+      changed[name] = value === null ? undefined : field.read(value);
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
       problems.push(`${name}: ${error.message} (got ${JSON.stringify(value)})`);
@@ -99,7 +125,7 @@ export function changeLimits(
     }
   }
   if (problems.length > 0) throw new OptionsError(problems);
-  for (const prefix of prefixes) rateLimits(changed, prefix);
+  for (const prefix of prefixes) rateLimits(changed, prefix, operations);
   return changed;
 }
 

@@ -55,3 +55,20 @@ Deno.test("a wish that can't be granted is refused as a whole, with everything t
     assert.throws(() => changeLimits({}, wish), OptionsError);
   }
 });
+
+Deno.test("operations are called packets where they are that", () => {
+  const table = defineOptions({
+    flag: "vsock",
+    field: "vsock",
+    multiplicity: "one",
+    summary: "a socket device",
+    fields: limitFields("tx-", "packets"),
+  });
+  const { values } = readDevice(table, "tx-packets=100/s,tx-packets-burst=7");
+  const expected = { bytes: undefined, operations: { rate: 100, burst: 7 } };
+  assert.deepEqual(rateLimits(values, "tx-", "packets"), expected);
+  const changed = changeLimits(values, { "tx-packets": 50 }, ["tx-"], "packets");
+  assert.deepEqual([changed["tx-packets"], changed["tx-packets-burst"]], [50, 7]);
+  assert.throws(() => changeLimits(values, { "tx-iops": 50 }, ["tx-"], "packets"), OptionsError);
+  assert.throws(() => readDevice(table, "tx-iops=100/s"), OptionsError);
+});

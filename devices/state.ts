@@ -79,6 +79,28 @@ export class StateReader {
     return Uint8Array.from(value);
   }
 
+  /**
+   * Takes an array of `count` numbers from `low` to `high`.
+   *
+   * @throws {DeviceStateError} If the field is missing, has another length, or an element that is no integer or out
+   * of bounds.
+   */
+  integers(field: string, count: number, low: number, high: number): readonly number[] {
+    const value = this.#take(field);
+    if (
+      !Array.isArray(value) || value.length !== count ||
+      !value.every((element) => isInteger(element, low, high))
+    ) {
+      throw new DeviceStateError(
+        this.#kind,
+        `field "${field}" is ${
+          shown(value)
+        }, not an array of ${count} integers from ${low} to ${high}`,
+      );
+    }
+    return value;
+  }
+
   /** @throws {DeviceStateError} If the state has a field that nobody took. */
   finish(): void {
     for (const field of Object.keys(this.#state)) {

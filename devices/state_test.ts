@@ -95,6 +95,18 @@ Deno.test("a device takes fields of its own before the layout takes the rest", (
   LAYOUT.restore(LAYOUT.allocate(), reader);
 });
 
+Deno.test("numbers in an array are taken in their count and bounds, or refused by name", () => {
+  const saved = { version: 1, sizes: [1, 256] };
+  const read = (count: number, high: number) =>
+    new StateReader("test", 1, saved).integers("sizes", count, 1, high);
+  assert.deepEqual(read(2, 256), [1, 256]);
+  assert.throws(
+    () => read(3, 256),
+    /"sizes" is \[1,256\], not an array of 3 integers from 1 to 256/,
+  );
+  assert.throws(() => read(2, 255), DeviceStateError);
+});
+
 Deno.test("fields that an object merely inherits are missing", () => {
   const reader = new StateReader("test", 1, { version: 1 });
   assert.throws(() => reader.integer("constructor", 0, 1), /"constructor" is missing/);

@@ -15,8 +15,10 @@ export class TestRig {
   readonly memory = GuestMemory.forTest(1 << 16);
   /** What the guest asked of the machine, in order: "exit 3", "reset i8042", "power-off acpi". */
   readonly requests: string[] = [];
-  /** Rising edges by irqfd. */
+  /** Signals by eventfd: rising edges, of an irqfd. */
   readonly edges = new Map<number, number>();
+  /** What happens when an eventfd is signalled, in the middle of the access that does so. */
+  readonly listeners = new Map<number, () => void>();
   /** Doorbells that are bound, and the last message of each GSI, as devices set them. */
   readonly doorbells = new Set<Doorbell>();
   readonly messages = new Map<number, readonly [high: number, low: number, data: number]>();
@@ -26,7 +28,10 @@ export class TestRig {
   readonly context: AttachContext = {
     memory: this.memory,
     irq: (fd: number): IrqLine => ({
-      trigger: () => void this.edges.set(fd, (this.edges.get(fd) ?? 0) + 1),
+      trigger: () => {
+        this.edges.set(fd, (this.edges.get(fd) ?? 0) + 1);
+        this.listeners.get(fd)?.();
+      },
     }),
     requests: {
       exit: (status) => void this.requests.push(`exit ${status}`),

@@ -99,7 +99,9 @@ export function changeLimits(
 ): Record<string, number | undefined> {
   const fields = [...fieldsFor(operations)];
   const known = new Map(
-    prefixes.flatMap((prefix) => fields.map(([name, field]) => [`${prefix}${name}`, field] as const)),
+    prefixes.flatMap((prefix) =>
+      fields.map(([name, field]) => [`${prefix}${name}`, field] as const)
+    ),
   );
   if (typeof wish !== "object" || wish === null || Array.isArray(wish)) {
     throw new OptionsError([`limits are an object with any of ${[...known.keys()].join(", ")}`]);

@@ -44,6 +44,7 @@ export const ENAMETOOLONG = 36;
 export const ENOSYS = 38;
 export const ETIME = 62;
 export const EBADFD = 77;
+export const ENOTSOCK = 88;
 export const EOPNOTSUPP = 95;
 export const EADDRINUSE = 98;
 export const ECONNRESET = 104;

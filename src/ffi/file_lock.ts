@@ -1,6 +1,6 @@
 /**
  * Locks on whole files between processes: those of open file descriptions (fcntl(2), "Open file description locks").
- * * @module
+ * @module
  */
 import { EACCES, EAGAIN, EINTR, errno, SysError } from "./errno.ts";
 import { libc } from "./libc.ts";

@@ -38,7 +38,9 @@ export class IoVectors {
    * @param length bytes
    */
   set(index: number, address: number, length: number): void {
-    if (index >= this.capacity) throw new RangeError(`there is no I/O vector ${index}`);
+    if (!(index >= 0 && index < this.capacity)) {
+      throw new RangeError(`there is no I/O vector ${index}`);
+    }
     const at = index * 4;
     this.#words[at] = address;
     this.#words[at + 1] = address / 0x1_0000_0000;

@@ -45,9 +45,8 @@ export const SIOCGIFMTU = 0x8921;
 export const SIOCSIFMTU = 0x8922;
 export const SIOCGIFHWADDR = 0x8927;
 
-/** Interface flags (linux/if.h). */
+/** An interface flag (linux/if.h). */
 export const IFF_UP = 0x1;
-export const IFF_RUNNING = 0x40;
 
 /** struct ifreq (linux/if.h) where pointers have 64 bits: a name, then a union. */
 export const ifreq = { size: 40, ifr_name: 0, ifr_value: 16, ifr_hwaddr_data: 18 } as const;
@@ -171,7 +170,7 @@ export function setInterfaceMtu(name: string, mtu: number): void {
   ask(name, SIOCSIFMTU, "SIOCSIFMTU", view);
 }
 
-/** IFF_UP, IFF_RUNNING, ... of an interface. @throws {SysError} ENODEV */
+/** IFF_UP and the other flags of an interface. @throws {SysError} ENODEV */
 export function interfaceFlags(name: string): number {
   return ask(name, SIOCGIFFLAGS, "SIOCGIFFLAGS").getUint16(ifreq.ifr_value, true);
 }

@@ -112,7 +112,7 @@ export function socketPair(what: string): [Fd, Fd] {
   return [new Fd(pair[0], what), new Fd(pair[1], what)];
 }
 
-/** shutdown(2). @param how SHUT_* @returns 0, or a negative errno: ENOTCONN */
+/** shutdown(2). @param how SHUT_* @returns 0, or a negative errno */
 export function shutdownSocket(fd: number, how: number): number {
   return libc.shutdown(fd, how) === 0 ? 0 : -errno();
 }

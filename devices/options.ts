@@ -33,11 +33,12 @@ export type Multiplicity = "one" | "many" | "parts";
 export interface DeviceOptions<
   F extends OptionFields = OptionFields,
   M extends Multiplicity = Multiplicity,
+  N extends string = string,
 > {
   /** The command line's option, without its dashes: `disk`. */
   readonly flag: string;
   /** The field of a configuration file: `disks`. */
-  readonly field: string;
+  readonly field: N;
   readonly multiplicity: M;
   /** What the device is, for help. */
   readonly summary: string;
@@ -66,9 +67,11 @@ export class OptionsError extends Error {
 }
 
 /** A table, with its types kept. */
-export function defineOptions<const F extends OptionFields, const M extends Multiplicity>(
-  options: DeviceOptions<F, M>,
-): DeviceOptions<F, M> {
+export function defineOptions<
+  const F extends OptionFields,
+  const M extends Multiplicity,
+  const N extends string,
+>(options: DeviceOptions<F, M, N>): DeviceOptions<F, M, N> {
   return options;
 }
 

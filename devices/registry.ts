@@ -5,12 +5,16 @@
  */
 
 import type { DeviceOptions, ValuesOf } from "./options.ts";
+import { block } from "./virtio/block/mod.ts";
+import { entropy } from "./virtio/entropy/mod.ts";
 import type { VirtioModule } from "./virtio/module.ts";
+import { net } from "./virtio/net/mod.ts";
+import { virtioMmio } from "./virtio/transport/mmio.ts";
 import type { AttachContext, AttachedDevice, DeviceModule, DeviceSpec } from "./device.ts";
 import { acpiPm, debugExit, i8042, port92, postCode, rtc, serial } from "./legacy/mod.ts";
 
 /** Every kind of virtio device that there is, in the order in which machines plug them in. */
-const virtio = [] as const satisfies readonly VirtioModule[];
+const virtio = [block, net, entropy] as const satisfies readonly VirtioModule[];
 
 /** Every kind of device that answers on a bus by itself. */
 const modules: readonly DeviceModule<never, DeviceSpec>[] = [
@@ -21,6 +25,7 @@ const modules: readonly DeviceModule<never, DeviceSpec>[] = [
   postCode,
   acpiPm,
   port92,
+  virtioMmio,
 ];
 
 const byKind = new Map(modules.map((module) => [module.kind, module]));

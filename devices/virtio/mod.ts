@@ -3,6 +3,10 @@
  * @module
  */
 export * from "./features.ts";
+export * from "./interrupts.ts";
 export * from "./module.ts";
+export * from "./queue/mod.ts";
+export * from "./runner.ts";
 export * from "./shared.ts";
 export * from "./slot.ts";
+export * from "./transport/mmio.ts";

@@ -82,8 +82,8 @@ export type FlatMode = 16 | 32 | 64;
 export interface Architecture<Image, Boot> {
   /** Its name as Deno.build.arch gives it. */
   readonly name: string;
-  /** Brings Linux's messages to the console, and ends the machine when the kernel panics. */
-  readonly defaultCommandLine: string;
+  /** Linux's name for the console that the first of the platform's devices carries. */
+  readonly serialConsole: string;
   /** Where `bytes` of RAM are for the guest. */
   ramRanges(bytes: number): RamRange[];
   /** The devices of every machine with RAM at `ram`, the console first. */

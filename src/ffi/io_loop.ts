@@ -19,6 +19,8 @@ import { IORING_ASYNC_CANCEL_ALL, IORING_ASYNC_CANCEL_ANY } from "./io_uring_abi
 export interface IoLoopOptions {
   /** How many requests go to the kernel in one call; 256 when left out. There can be more under way. */
   readonly entries?: number;
+  /** Ways to set the ring up, best first, instead of the usual ones: for tests of what older kernels do. */
+  readonly setups?: readonly number[];
 }
 
 /** The event loop of one isolate. */
@@ -35,7 +37,7 @@ export class IoLoop implements Disposable {
    * @throws {Error} where the kernel is too old
    */
   constructor(options: IoLoopOptions = {}) {
-    this.#ring = new Ring({ entries: options.entries ?? 256 });
+    this.#ring = new Ring({ entries: 256, ...options });
     this.#parts = {
       ring: this.#ring,
       slots: new SlotTable(),

@@ -21,7 +21,9 @@ import {
 import { type CheckedConfig, ConfigError } from "./config.ts";
 import { irqLine } from "./vcpu_job.ts";
 import { VcpuThread } from "./vcpu_thread.ts";
-import { Wiring, type WiringSpec } from "./wiring.ts";
+import { IoThreads } from "./io_threads.ts";
+import { createVirtioDevices } from "./virtio_devices.ts";
+import type { WiringSpec } from "./wiring.ts";
 
 /** One vCPU with everything that the main isolate holds of it. */
 export interface MachineVcpu {
@@ -36,10 +38,12 @@ export interface BuiltMachine {
   readonly ram: GuestRam;
   readonly kernel: LoadedKernel;
   readonly devices: readonly DeviceSpec[];
-  readonly console: ConsolePort;
+  /** The port that carries the machine's console, then the others. */
+  readonly consoles: readonly [ConsolePort, ...ConsolePort[]];
   readonly vm: VmSpec;
   readonly wiring: WiringSpec;
   readonly vcpus: readonly MachineVcpu[];
+  readonly io: IoThreads;
   /** What this host refused and the guest can do without, a line each. */
   readonly notes: readonly string[];
 }
@@ -49,12 +53,14 @@ export interface BuiltMachine {
  *
  * @param stack takes over everything that has to be given back
  * @param mark is called when a step is done, with the step's name
+ * @param log is told what devices have to say, a line at a time
  * @throws {ConfigError | LoaderError | OutOfMemoryError | KvmUnavailableError | SysError}
  */
 export function buildMachine(
   config: CheckedConfig,
   stack: AsyncDisposableStack,
   mark: (step: string) => void,
+  log: (line: string) => void,
 ): BuiltMachine {
   using files = openFiles(config);
   using kvm = Kvm.open();
@@ -63,6 +69,7 @@ export function buildMachine(
 
   // Their isolates come up in the background while the rest is built.
   const threads = spawnThreads(config.cpus, stack);
+  const io = stack.use(new IoThreads(config.devices, log));
   const vm = stack.use(kvm.createVm());
   architecture.createInterruptController(vm, config.cpus);
   mark("virtual machine created");
@@ -71,14 +78,19 @@ export function buildMachine(
   for (const [slot, region] of ram.slots.entries()) vm.setUserMemoryRegion({ slot, ...region });
   mark("memory mapped");
 
-  const kernel = loadFiles(config, files, ram);
-  mark("kernel loaded");
-
-  const { devices, console } = createDevices(vm, ram, stack);
+  const platform = createDevices(vm, ram, stack);
+  const virtio = createVirtioDevices(vm, config, stack);
+  // Before what they work with is given back, the threads have to let go of it.
+  stack.defer(() => io.release());
+  io.run(ram.memory.spec, virtio.served);
   mark("devices created");
 
+  const kernel = loadFiles(config, files, ram, virtio.parameters);
+  mark("kernel loaded");
+
   const image = bootImage(config, kernel);
-  const boot = architecture.writeBootData(kvm, ram.memory, image, config.cpus);
+  const { plugged } = virtio;
+  const boot = architecture.writeBootData(kvm, ram.memory, image, config.cpus, plugged);
   const ids = architecture.vcpuIds(config.cpus);
   const vcpus = threads.map((thread, index): MachineVcpu => {
     const vcpu = stack.use(vm.createVcpu(ids[index]));
@@ -91,8 +103,19 @@ export function buildMachine(
   });
   const notes = architecture.configureVcpus(kvm, vcpus.map(({ vcpu }) => vcpu), boot);
   mark("vCPUs configured");
-  const wiring = Wiring.allocate(0, 0, []);
-  return { ram, kernel, devices, console, vm: vm.spec, wiring, vcpus, notes };
+  return {
+    ram,
+    kernel,
+    devices: [...platform.devices, ...virtio.specs],
+    consoles: virtio.console === undefined
+      ? [platform.console]
+      : [virtio.console, platform.console],
+    vm: vm.spec,
+    wiring: virtio.wiring,
+    vcpus,
+    io,
+    notes,
+  };
 }
 
 function spawnThreads(count: number, stack: AsyncDisposableStack): VcpuThread[] {
@@ -140,14 +163,19 @@ function checkLimits(config: CheckedConfig, kvm: Kvm): void {
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
-function loadFiles(config: CheckedConfig, files: Files, ram: GuestRam): LoadedKernel {
+function loadFiles(
+  config: CheckedConfig,
+  files: Files,
+  ram: GuestRam,
+  parameters: string,
+): LoadedKernel {
   const { flat } = config;
   const protocol = config.protocol === "auto" ? undefined : config.protocol;
   const detected = detectKernel(files.kernel, { protocol });
   return loadKernel(ram.memory, files.kernel, {
     protocol: detected.protocol,
     reserved: architecture.reservedRanges(detected.protocol, flat.mode),
-    cmdline: commandLine(config, detected.protocol),
+    cmdline: commandLine(config, detected.protocol, parameters),
     initrd: files.initrd,
     modules: files.modules,
     flat: detected.protocol === "flat"
@@ -156,15 +184,22 @@ function loadFiles(config: CheckedConfig, files: Files, ram: GuestRam): LoadedKe
   });
 }
 
-/** Linux gets a command line that brings its messages to the console where none was given. */
+/**
+ * The kernel's command line. Where none was given, Linux gets one that brings its messages to the console and ends
+ * the machine when it panics.
+ *
+ * @param parameters what the kernel has to be told of devices
+ */
 function commandLine(
   config: CheckedConfig,
   protocol: LoadedKernel["protocol"],
+  parameters: string,
 ): string | undefined {
-  if (config.cmdline !== undefined) return config.cmdline;
-  return protocol === "flat" || protocol === "multiboot"
-    ? undefined
-    : architecture.defaultCommandLine;
+  const isLinux = protocol !== "flat" && protocol !== "multiboot";
+  const console = config.console === "virtio" ? "hvc0" : architecture.serialConsole;
+  const text = config.cmdline ?? (isLinux ? `console=${console} panic=-1` : undefined);
+  if (parameters === "") return text;
+  return [text, parameters].filter(Boolean).join(" ");
 }
 
 /** What the architecture is told of a kernel that was loaded. */

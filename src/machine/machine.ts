@@ -7,6 +7,7 @@ import { REQUEST_PAUSE, REQUEST_STOP, type VcpuStop } from "../vcpu/mod.ts";
 import { buildMachine, type BuiltMachine, type MachineVcpu } from "./boot.ts";
 import { type MachineConfig, parseConfig } from "./config.ts";
 import { MachineConsole } from "./console.ts";
+import type { MachineDevice } from "./io_threads.ts";
 import type { MachineEnd, TimelineEntry } from "./end.ts";
 
 /** A host call failed under a running machine, or the monitor has a bug. The guest is not to blame. */
@@ -52,7 +53,8 @@ export class Machine implements AsyncDisposable {
     this.#stack = stack;
     this.#marks = marks;
     this.#began = began;
-    this.console = new MachineConsole(built.console);
+    const [port, ...others] = built.consoles;
+    this.console = new MachineConsole(port, others);
     this.ended = this.#watch();
     // Whoever does not look at the end must not be ended by it.
     this.ended.catch(() => {});
@@ -63,15 +65,17 @@ export class Machine implements AsyncDisposable {
    * guest runs before {@linkcode start}.
    *
    * @param options.signal gives the building up
+   * @param options.log is told what devices have to say to whoever runs the machine, a line at a time
    * @throws {ConfigError} naming each field that is wrong
    * @throws {LoaderError} for a kernel, initrd or command line that can't be used
+   * @throws {DeviceError} for a device that can't be made as it's wanted
    * @throws {OutOfMemoryError} for more memory than the host can give
    * @throws {KvmUnavailableError} for a host that can't run machines, with the remedy
    * @throws {SysError} for any other call that the host refused
    */
   static async create(
     config: MachineConfig,
-    options: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal; readonly log?: (line: string) => void } = {},
   ): Promise<Machine> {
     const began = performance.now();
     const marks: TimelineEntry[] = [];
@@ -79,7 +83,7 @@ export class Machine implements AsyncDisposable {
     options.signal?.throwIfAborted();
     const checked = parseConfig(config);
     await using stack = new AsyncDisposableStack();
-    const built = buildMachine(checked, stack, mark);
+    const built = buildMachine(checked, stack, mark, options.log ?? (() => {}));
     options.signal?.throwIfAborted();
     const machine = new Machine(built, stack.move(), marks, began);
     machine.#postJobs();
@@ -108,6 +112,11 @@ export class Machine implements AsyncDisposable {
     return this.#built.vcpus.map(({ exits }) => exits.byName());
   }
 
+  /** The virtio devices, by their names. */
+  get devices(): ReadonlyMap<string, MachineDevice> {
+    return this.#built.io.devices;
+  }
+
   /** Lets the vCPUs run for the first time. */
   start(): void {
     if (this.#started) throw new Error("the machine was started already");
@@ -117,17 +126,19 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Takes every vCPU out of the guest, in whatever state it is. When this resolves none runs, and none has an
-   * access half done.
+   * Takes every vCPU out of the guest, in whatever state it is. When this resolves none runs, none has an access
+   * half done, and no device touches the guest's memory.
    */
   async pause(): Promise<void> {
     this.#request(REQUEST_PAUSE);
     await Promise.all(this.#built.vcpus.map(({ control }) => control.settled()));
+    await this.#built.io.pause();
   }
 
-  /** Lets every vCPU go on where it was paused. */
+  /** Lets every device and every vCPU go on where it was paused. */
   resume(): void {
     if (!this.#started) throw new Error("the machine has not been started");
+    this.#built.io.resume();
     for (const { control } of this.#built.vcpus) control.withdraw(REQUEST_PAUSE);
   }
 
@@ -168,11 +179,13 @@ export class Machine implements AsyncDisposable {
 
   /** Waits for the first vCPU that leaves, stops the others, and says what it all means. */
   async #watch(): Promise<MachineEnd> {
-    const { vcpus } = this.#built;
+    const { vcpus, io } = this.#built;
     const all = vcpus.map(({ thread }: MachineVcpu) => thread.stopped);
-    const first = await Promise.race(all);
+    const first = await Promise.race([...all, io.failed]);
     this.#request(REQUEST_STOP);
     const stops = await Promise.all(all);
+    // What the guest has given to its devices is done before the end is told.
+    await io.pause();
     await this.console.finish();
     // A guest that asked for an end while another vCPU was being stopped still asked for it.
     return this.#meaning(first.kind !== "stopped" ? first : stops.find(isOwn) ?? first);

@@ -28,7 +28,7 @@ const NOTHING: PluggedDevices = { virtioMmio: [], pci: false };
 /** The x86-64 architecture. */
 export const x86_64: Architecture<BootImage, BootState> = {
   name: "x86_64",
-  defaultCommandLine: "console=ttyS0 panic=-1",
+  serialConsole: "ttyS0",
   ramRanges,
   platformDevices,
   virtioMmioPlaces,

@@ -1,0 +1,134 @@
+/**
+ * An I/O Worker, as the main isolate holds it.
+ * @module
+ */
+import { EventFd } from "../ffi/mod.ts";
+import type { GuestMemorySpec } from "../memory/mod.ts";
+import { ByteRing, type RunnerSpec } from "../../devices/mod.ts";
+import type { IoCommand, IoMessage } from "./io_job.ts";
+
+/** A device refused what the host wanted of it; the message says why. */
+export class DeviceCommandError extends Error {
+  override readonly name = "DeviceCommandError";
+}
+
+/** What a Worker's commands may add up to before it has read them. */
+const COMMAND_BYTES = 1 << 16;
+
+/** What an I/O Worker tells beside its answers. */
+export interface IoThreadEvents {
+  /** A line from a device. */
+  log(line: string): void;
+  /** The Worker can't go on. */
+  failed(error: string): void;
+}
+
+/** One Worker that serves devices from its start until it is released. */
+export class IoThread {
+  readonly #worker: Worker;
+  readonly #events: IoThreadEvents;
+  readonly #commands = ByteRing.allocate(COMMAND_BYTES);
+  readonly #ring = new ByteRing(this.#commands);
+  readonly #bell: EventFd;
+  readonly #answers = new Map<number, PromiseWithResolvers<unknown>>();
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #encoder = new TextEncoder();
+  #nextId = 1;
+  #running = false;
+  #failure: string | undefined;
+  #released: Promise<void> | undefined;
+
+  /** Spawns the Worker; it waits for {@linkcode run}. */
+  constructor(name: string, events: IoThreadEvents) {
+    this.#events = events;
+    this.#bell = new EventFd(`commands of ${name}`);
+    const url = new URL("./io_worker.ts", import.meta.url);
+    this.#worker = new Worker(url, { type: "module", name });
+    this.#worker.onmessage = ({ data }: MessageEvent<IoMessage>) => this.#take(data);
+    this.#worker.onerror = (event) => {
+      // Without this, an error in the Worker would end the whole process.
+      event.preventDefault();
+      this.#fail(event.message);
+    };
+    this.#ready.promise.catch(() => {});
+  }
+
+  /** Gives the Worker its devices. Resolves when they are served. @throws {DeviceCommandError} */
+  run(memory: GuestMemorySpec, devices: readonly RunnerSpec[]): Promise<void> {
+    this.#running = true;
+    this.#worker.postMessage({
+      memory,
+      devices,
+      commands: this.#commands,
+      bell: this.#bell.raw,
+    });
+    return this.#ready.promise;
+  }
+
+  /**
+   * Asks for something and waits for the answer.
+   *
+   * @throws {DeviceCommandError} what the device says, or that the Worker has failed
+   */
+  command(command: Omit<IoCommand, "id">): Promise<unknown> {
+    if (this.#failure !== undefined) return Promise.reject(new DeviceCommandError(this.#failure));
+    const id = this.#nextId++;
+    const line = this.#encoder.encode(JSON.stringify({ ...command, id }) + "\n");
+    if (line.length > this.#ring.free) {
+      const problem = "its commands come faster than it can take them, or one is too long";
+      return Promise.reject(new DeviceCommandError(problem));
+    }
+    const answer = Promise.withResolvers<unknown>();
+    this.#answers.set(id, answer);
+    this.#ring.writeBytes(line);
+    this.#bell.signal();
+    return answer.promise;
+  }
+
+  /** Lets all devices end what they have begun, then ends the Worker. A second call waits for the same. */
+  release(): Promise<void> {
+    return this.#released ??= this.#release();
+  }
+
+  async #release(): Promise<void> {
+    if (this.#running && this.#failure === undefined) {
+      await this.command({ name: "stop" }).catch(() => {});
+    }
+    this.#worker.terminate();
+    this.#bell[Symbol.dispose]();
+  }
+
+  #take(message: IoMessage): void {
+    switch (message.kind) {
+      case "ready":
+        this.#ready.resolve();
+        return;
+      case "log":
+        this.#events.log(message.line);
+        return;
+      case "failed":
+        this.#fail(message.error);
+        return;
+      case "answer":
+        this.#answer(message.id)?.resolve(message.result);
+        return;
+      case "refusal":
+        this.#answer(message.id)?.reject(new DeviceCommandError(message.error));
+    }
+  }
+
+  #answer(id: number): PromiseWithResolvers<unknown> | undefined {
+    const answer = this.#answers.get(id);
+    this.#answers.delete(id);
+    return answer;
+  }
+
+  #fail(error: string): void {
+    this.#failure = error;
+    const failure = new DeviceCommandError(error);
+    this.#ready.reject(failure);
+    for (const answer of this.#answers.values()) answer.reject(failure);
+    this.#answers.clear();
+    this.#events.failed(error);
+  }
+}

@@ -119,10 +119,11 @@ export function usage(options: DeviceOptions): string {
 }
 
 /** The properties of a table, a line each, for help. */
-export function describeFields(options: DeviceOptions): { name: string; summary: string }[] {
-  return Object.entries(options.fields).map(([name, { value, summary, fallback }]) => {
+export function describeFields(fields: OptionFields): { name: string; summary: string }[] {
+  return Object.entries(fields).map(([name, { value, summary, fallback }]) => {
     const shown = value === undefined ? name : `${name}=${value}`;
-    const otherwise = fallback === undefined || fallback === false ? "" : ` (${String(fallback)})`;
+    const shownFallback = fallback === true ? "on" : String(fallback);
+    const otherwise = fallback === undefined || fallback === false ? "" : ` (${shownFallback})`;
     return { name: shown, summary: `${summary}${otherwise}` };
   });
 }

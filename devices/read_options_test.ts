@@ -103,7 +103,7 @@ Deno.test("everything that's wrong is said at once, with what was given", () => 
 
 Deno.test("help shows the properties of a table with their values and defaults", () => {
   assert.equal(usage(TABLE), "PATH[,KEY[=VALUE],...]");
-  assert.deepEqual(describeFields(TABLE).slice(0, 3), [
+  assert.deepEqual(describeFields(TABLE.fields).slice(0, 3), [
     { name: "path=PATH", summary: "the image" },
     { name: "ro", summary: "read-only" },
     { name: "cache=back|through", summary: "how writes are cached (back)" },

@@ -26,6 +26,8 @@ const USAGE_ERRORS: ReadonlySet<string> = new Set([
   "PlacementError",
   "CommandLineError",
   "LoadOptionError",
+  "DeviceError",
+  "OptionsError",
 ]);
 
 /** Whether the error is about what the user asked for, not about the host or this program. */
@@ -45,6 +47,7 @@ const EXPLAINED: ReadonlySet<string> = new Set([
   "OutOfMemoryError",
   "KvmUnavailableError",
   "MsrError",
+  "IoUringUnavailableError",
   "MachineFailedError",
   "UnsupportedArchitectureError",
 ]);

@@ -32,9 +32,9 @@ function commanderOption(name: string, spec: OptionSpec): Option {
   if (spec.choices !== undefined) notes.push(spec.choices.join(", "));
   if (spec.fallback !== undefined) notes.push(`default: ${spec.fallback}`);
   const summary = notes.length === 0 ? spec.summary : `${spec.summary} (${notes.join("; ")})`;
-  const value = spec.bare === undefined ? `<${spec.value}>` : `[${spec.value}]`;
+  // Without its value such an option is `true`.
+  const value = spec.bare === true ? `[${spec.value}]` : `<${spec.value}>`;
   const option = new Option(`${long} ${value}`, summary);
-  if (spec.bare !== undefined) option.preset(spec.bare);
   return option.argParser((text: string, earlier: unknown) => {
     const value = attempt(() => parseValue(spec, text));
     if (spec.kind === "value") return value;

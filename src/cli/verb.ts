@@ -22,8 +22,8 @@ export interface ValueSpec<T> {
   readonly fallback?: string;
   /** The only values there are, where they can be listed. */
   readonly choices?: readonly string[];
-  /** What the option means without a value, where it can be given so. */
-  readonly bare?: string;
+  /** Whether it may be given without its value; it is `true` then. */
+  readonly bare?: boolean;
   /** @throws {UsageError} text that is no such value */
   readonly parse: (text: string) => T;
 }

@@ -10,7 +10,15 @@ export {
   parseSize,
 } from "./config.ts";
 export { deviceTables } from "./device_config.ts";
-export { describeFields, type DeviceOptions, usage } from "../../devices/mod.ts";
+export {
+  COMMON_FIELDS,
+  describeFields,
+  type DeviceOptions,
+  type OptionFields,
+  usage,
+} from "../../devices/mod.ts";
+export { DeviceCommandError } from "./io_thread.ts";
+export { IoUringUnavailableError, type MachineDevice } from "./io_threads.ts";
 export type { MachineConsole } from "./console.ts";
 export type { MachineEnd, TimelineEntry } from "./end.ts";
 export { Machine, MachineFailedError } from "./machine.ts";

@@ -69,9 +69,8 @@ function defined(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** Options that may be repeated are empty lists where they are not given; a bare option is empty text. */
+/** Options that may be repeated are empty lists where they are not given. */
 function unlessEmpty(value: unknown): unknown {
-  if (value === "") return true;
   return Array.isArray(value) && value.length === 0 ? undefined : value;
 }
 

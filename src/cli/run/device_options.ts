@@ -19,7 +19,7 @@ function optionOf(options: DeviceOptions): OptionTable[string] {
   if (multiplicity !== "one") return list(usage(options), text, `${summary}; may be repeated`);
   const required = Object.values(options.fields).some((field) => field.required);
   const spec: ValueSpec<string> = { kind: "value", value: usage(options), summary, parse: text };
-  return required ? spec : { ...spec, bare: "" };
+  return required ? spec : { ...spec, bare: true };
 }
 
 /** The options, by their names in code. */
@@ -28,11 +28,13 @@ export const deviceOptions: OptionTable = Object.fromEntries(
 );
 
 /** What can be said of each device, for help. */
-export const deviceSections: readonly HelpSection[] = deviceTables.map((options) => {
-  const fields = describeFields(options);
+export const deviceSections: readonly HelpSection[] = [
+  ...deviceTables.map(({ flag, fields }) => section(`Properties of --${flag}:`, fields)),
+  section("Properties of every device:", COMMON_FIELDS),
+];
+
+function section(title: string, table: OptionFields): HelpSection {
+  const fields = describeFields(table);
   const width = Math.max(...fields.map(({ name }) => name.length));
-  return {
-    title: `Properties of --${options.flag}:`,
-    lines: fields.map(({ name, summary }) => `${name.padEnd(width)}  ${summary}`),
-  };
-});
+  return { title, lines: fields.map(({ name, summary }) => `${name.padEnd(width)}  ${summary}`) };
+}

@@ -3,7 +3,14 @@
  * which is named here.
  * @module
  */
-import { describeFields, type DeviceOptions, deviceTables, usage } from "../../machine/mod.ts";
+import {
+  COMMON_FIELDS,
+  describeFields,
+  type DeviceOptions,
+  deviceTables,
+  type OptionFields,
+  usage,
+} from "../../machine/mod.ts";
 import { list, type OptionTable, type ValueSpec } from "../verb.ts";
 import type { HelpSection } from "../verb.ts";
 

@@ -275,9 +275,8 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
 
   /** The driver resets the device: it is as if it had never been there. */
   reset(): void {
-    const started = this.#started;
     this.stop();
-    if (started) this.#call(() => this.device.reset());
+    if (this.#driver !== undefined) this.#call(() => this.device.reset());
     this.failure = undefined;
     this.#driver = undefined;
   }
@@ -327,14 +326,16 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
 
   #begin(): void {
     const { queues, queueFeatures } = this.driver;
-    this.#queues = queues.map((queue, index) => {
-      if (queue === undefined) return undefined;
-      const configuration = { ...queue.configuration, position: this.#positions[index] };
-      const interrupt = () => this.interrupts[index]++;
-      return new WatchedQueue(openQueue(this.memory, configuration, queueFeatures, interrupt));
+    this.#call(() => {
+      this.#queues = queues.map((queue, index) => {
+        if (queue === undefined) return undefined;
+        const configuration = { ...queue.configuration, position: this.#positions[index] };
+        const interrupt = () => this.interrupts[index]++;
+        return new WatchedQueue(openQueue(this.memory, configuration, queueFeatures, interrupt));
+      });
+      this.#started = true;
+      this.device.start(this.#queues, this.#features);
     });
-    this.#started = true;
-    this.#call(() => this.device.start(this.#queues, this.#features));
     for (const [index, queue] of this.#queues.entries()) if (queue !== undefined) this.kick(index);
   }
 

@@ -68,6 +68,8 @@ export class VirtioRunner {
   readonly #events: IoEvent[] = [];
   #queues: (Virtqueue | undefined)[] = [];
   #state: State = "off";
+  /** Whether the device was told to start, and not yet to stop. */
+  #served = false;
   #paused = false;
   #resetting = false;
   #log: LineLimit;
@@ -120,7 +122,7 @@ export class VirtioRunner {
   pause(paused: () => void): void {
     for (const index of this.#queues.keys()) this.#kick(index);
     this.#paused = true;
-    if (this.#state === "running") this.#device.stop();
+    this.#stop();
     this.#io.whenIdle(() => {
       if (this.#state === "running") this.#keepPositions();
       paused();
@@ -182,17 +184,17 @@ export class VirtioRunner {
       eventIdx: hasFeature(features, VIRTIO_F_EVENT_IDX),
       indirect: hasFeature(features, VIRTIO_F_INDIRECT_DESC),
     };
+    this.#state = "running";
     try {
       this.#queues = this.#slot.kicks.map((_, index) => {
         const configuration = this.#shared.queueConfiguration(index);
         return configuration &&
           openQueue(memory, configuration, queueFeatures, () => interrupts.queue(index));
       });
-      this.#state = "running";
+      this.#served = true;
       this.#device.start(this.#queues, features);
       for (const index of this.#queues.keys()) this.#kick(index);
     } catch (error) {
-      // Stopping is right from the moment that the device was told to start.
       this.#fail(error);
     }
   }
@@ -200,7 +202,7 @@ export class VirtioRunner {
   #reset(): void {
     if (this.#resetting) return;
     this.#resetting = true;
-    if (this.#state === "running" && !this.#paused) this.#device.stop();
+    this.#stop();
     this.#io.whenIdle(() => {
       this.#device.reset();
       this.#queues = [];
@@ -220,12 +222,18 @@ export class VirtioRunner {
     if (this.#state !== "running") return;
     this.#state = "failed";
     try {
-      if (!this.#paused) this.#device.stop();
+      this.#stop();
     } catch (stopping) {
       this.#log.write(`while stopping: ${String(stopping)}`, this.#io.now);
     }
     Atomics.or(this.#shared.words, Word.status, Status.needsReset);
     this.#context.interrupts.config();
+  }
+
+  #stop(): void {
+    if (!this.#served) return;
+    this.#served = false;
+    this.#device.stop();
   }
 
   #keepPositions(): void {

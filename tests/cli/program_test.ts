@@ -34,7 +34,7 @@ function help(...args: string[]): string {
 Deno.test("options that are not given have their absent values", () => {
   const { verb, operands, options } = call("run", "vmlinuz");
   assert.deepEqual([verb.name, operands], ["run", ["vmlinuz"]]);
-  assert.deepEqual(Object.keys(options), Object.keys(runOptions));
+  assert.deepEqual(Object.keys(options), Object.keys({ ...runOptions, ...deviceOptions }));
   assert.deepEqual([options.module, options.json, options.memory], [[], false, undefined]);
 });
 

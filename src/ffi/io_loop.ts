@@ -37,7 +37,7 @@ export class IoLoop implements Disposable {
    * @throws {Error} where the kernel is too old
    */
   constructor(options: IoLoopOptions = {}) {
-    this.#ring = new Ring({ entries: 256, ...options });
+    this.#ring = new Ring({ ...options, entries: options.entries ?? 256 });
     this.#parts = {
       ring: this.#ring,
       slots: new SlotTable(),

@@ -99,6 +99,7 @@ export async function fuzzDevice<O extends DeviceOptions, Backend>(
     run.end();
     neighbour?.check();
   } catch (cause) {
+    rig.abandon();
     const text = cause instanceof Error ? cause.message : String(cause);
     const history = run.history.slice(-HISTORY).join(", ");
     throw new Error(

@@ -84,6 +84,7 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
   #positions: readonly (QueuePosition | undefined)[] = [];
   /** The first promise that the device broke. */
   #broken: assert.AssertionError | undefined;
+  #abandoned = false;
   #started = false;
   #closed = false;
 
@@ -308,6 +309,12 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
     this.failure ??= error;
   }
 
+  /** What the device does at its end is no longer judged: the test has failed already, and says why. */
+  abandon(): void {
+    this.failure ??= new Error("the test has failed");
+    this.#abandoned = true;
+  }
+
   /** Stops and closes the device, and gives back all that was opened for it. */
   [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return Promise.resolve();
@@ -349,7 +356,10 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
   }
 
   #checkPromises(): void {
-    if (this.#broken !== undefined) throw this.#broken;
+    const broken = this.#broken;
+    // Thrown once: at the rig's end it would hide itself in a SuppressedError.
+    this.#broken = undefined;
+    if (broken !== undefined && !this.#abandoned) throw broken;
   }
 
   #call(what: () => void): void {

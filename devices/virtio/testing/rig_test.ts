@@ -95,9 +95,16 @@ Deno.test("a rig fails the test of a device that stops without a flush", async (
 });
 
 Deno.test("a rig fails the test of a device that uses a queue after it has stopped", async () => {
-  const rig = DeviceRig.create(echo({ goesOnAfterStop: true }), { delay: 5 });
+  await using rig = DeviceRig.create(echo({ goesOnAfterStop: true }), { delay: 5 });
   rig.start();
   rig.stop();
   assert.throws(() => rig.run(() => false, 1000), /uses queue 0 after it has stopped/);
+});
+
+Deno.test("a rig that ends before anybody looked fails the test of a device that broke a promise", async () => {
+  const rig = DeviceRig.create(echo({ goesOnAfterStop: true }), { delay: 1 });
+  rig.start();
+  rig.stop();
+  rig.loop.turn(100);
   await assert.rejects(async () => await rig[Symbol.asyncDispose](), /uses queue 0/);
 });

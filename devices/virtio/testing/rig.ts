@@ -85,6 +85,8 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
   /** The first promise that the device broke. */
   #broken: assert.AssertionError | undefined;
   #abandoned = false;
+  /** Whether the device was told to start, and not yet to stop. */
+  #served = false;
   #started = false;
   #closed = false;
 
@@ -267,7 +269,7 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
   stop(timeoutMs = 5000): void {
     if (!this.#started) return;
     this.#started = false;
-    this.#call(() => this.device.stop());
+    this.#endService();
     this.#settle(timeoutMs);
     this.#positions = this.#queues.map((queue) => queue?.position);
     for (const queue of this.#queues) queue?.close();
@@ -302,11 +304,13 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
     return throughJson(result);
   }
 
-  /** What the I/O isolate does when a device fails: it is told nothing more until its reset. */
+  /** What the I/O isolate does when a device fails: it is stopped at once, and told nothing more until its reset. */
   fail(error: unknown): void {
     // No fault of a driver's or a host's, but of the device's code.
     if (error instanceof assert.AssertionError) this.#broken ??= error;
-    this.failure ??= error;
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.#endService();
   }
 
   /** What the device does at its end is no longer judged: the test has failed already, and says why. */
@@ -333,6 +337,7 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
 
   #begin(): void {
     const { queues, queueFeatures } = this.driver;
+    this.#started = true;
     this.#call(() => {
       this.#queues = queues.map((queue, index) => {
         if (queue === undefined) return undefined;
@@ -340,7 +345,7 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
         const interrupt = () => this.interrupts[index]++;
         return new WatchedQueue(openQueue(this.memory, configuration, queueFeatures, interrupt));
       });
-      this.#started = true;
+      this.#served = true;
       this.device.start(this.#queues, this.#features);
     });
     for (const [index, queue] of this.#queues.entries()) if (queue !== undefined) this.kick(index);
@@ -352,6 +357,16 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
     while (this.io.pending > 0) {
       assert(performance.now() < end, `${this.io.pending} operations did not end in time`);
       this.loop.turn(10);
+    }
+  }
+
+  #endService(): void {
+    if (!this.#served) return;
+    this.#served = false;
+    try {
+      this.device.stop();
+    } catch (cause) {
+      this.#broken ??= new assert.AssertionError({ message: `stop() has thrown: ${cause}` });
     }
   }
 

@@ -10,7 +10,7 @@ export const NET_METRICS = [
   "rx_bytes",
   /** Packets that no buffers of the driver's could hold, or larger than the MTU that was agreed on. */
   "rx_dropped",
-  /** How often packets had to wait because the driver offered no buffers. */
+  /** How often receiving stopped because the driver offered no buffers, or too few for a packet. */
   "rx_no_buffers",
   /** How often packets had to wait for the limits. */
   "rx_throttled",

@@ -2,6 +2,7 @@
  * Files for tests of this folder.
  * @module
  */
+import { EINVAL, SysError } from "./errno.ts";
 import { Fd, O_CREAT, O_RDWR } from "./fd.ts";
 import { IoVectors } from "./io_vectors.ts";
 import { bufferAddress } from "./mapping.ts";
@@ -19,6 +20,20 @@ export async function inDirectory(test: (path: string) => void | Promise<void>):
 /** A new file that is open for reading and writing. */
 export function newFile(path: string, flags: number = 0): Fd {
   return Fd.open(path, O_RDWR | O_CREAT | flags);
+}
+
+/** Whether temporary files are on a file system that knows these flags of open(2); tmpfs lacks O_DIRECT to 6.5. */
+export function temporaryFilesTake(flags: number): boolean {
+  const path = Deno.makeTempDirSync();
+  try {
+    newFile(`${path}/file`, flags).close();
+    return true;
+  } catch (error) {
+    if (error instanceof SysError && error.errno === EINVAL) return false;
+    throw error;
+  } finally {
+    Deno.removeSync(path, { recursive: true });
+  }
 }
 
 /** The open descriptors of this process. */

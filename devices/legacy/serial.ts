@@ -189,8 +189,11 @@ class SerialConsole implements ConsolePort {
       // What does not fit goes in only when the ring is empty, and INTR with it low: a driver that
       // finds data without end in one interrupt gives up on the port ("too much work for irq4").
       if ((at > 0 || this.#input.free === 0) && !await this.#input.drained()) return;
-      at += this.#input.writeBytes(bytes.subarray(at));
-      await service(this.#chip, this.#lock);
+      // Under the lock, as INTR falls at the end of the access that reads the last byte: bytes that came
+      // in before that would keep it high, and the driver would get no edge for them.
+      await service(this.#chip, this.#lock, () => {
+        at += this.#input.writeBytes(bytes.subarray(at));
+      });
     }
   }
 

@@ -5,6 +5,7 @@
  */
 
 import type { DeviceOptions, ValuesOf } from "./options.ts";
+import { balloon } from "./virtio/balloon/mod.ts";
 import { block } from "./virtio/block/mod.ts";
 import { entropy } from "./virtio/entropy/mod.ts";
 import type { VirtioModule } from "./virtio/module.ts";
@@ -14,7 +15,7 @@ import type { AttachContext, AttachedDevice, DeviceModule, DeviceSpec } from "./
 import { acpiPm, debugExit, i8042, port92, postCode, rtc, serial } from "./legacy/mod.ts";
 
 /** Every kind of virtio device that there is, in the order in which machines plug them in. */
-const virtio = [block, net, entropy] as const satisfies readonly VirtioModule[];
+const virtio = [block, net, entropy, balloon] as const satisfies readonly VirtioModule[];
 
 /** Every kind of device that answers on a bus by itself. */
 const modules: readonly DeviceModule<never, DeviceSpec>[] = [

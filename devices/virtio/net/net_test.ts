@@ -42,7 +42,7 @@ forEachLayout((layout) => {
       await rig.runAsync(() => host.received.length > 0);
       assert.deepEqual(new Uint8Array(host.received[0]), hello);
 
-      host.send(pattern(600, 3), 7, tap.guestIp);
+      await host.send(pattern(600, 3), 7, tap.guestIp);
       const got: Received[] = [];
       await rig.runAsync(() => {
         for (const packet of packets(rig)) {

@@ -78,6 +78,7 @@ export const VectorWord = {
   addressLow: 0,
   addressHigh: 1,
   data: 2,
+  /** Why its messages don't go out: the bits of {@linkcode VectorMask}. */
   masked: 3,
   pending: 4,
   /** 1 when the vector's GSI leads to the message in the three words behind. */
@@ -87,6 +88,14 @@ export const VectorWord = {
   routedData: 8,
 } as const;
 const VECTOR_WORDS = 9;
+
+/** Bits of {@linkcode VectorWord.masked}. */
+export const VectorMask = {
+  /** The driver's own mask bit. */
+  driver: 1,
+  /** What it has written as the address is no interrupt message's. */
+  address: 2,
+} as const;
 
 /** Bits of {@linkcode Word.msix}. */
 export const Msix = { enabled: 1, allMasked: 2 } as const;
@@ -152,7 +161,9 @@ export class VirtioShared {
     const shared = new VirtioShared(spec);
     shared.config.set(config);
     shared.clear();
-    for (let i = 0; i < shape.vectors; i++) shared.setVector(i, VectorWord.masked, 1);
+    for (let i = 0; i < shape.vectors; i++) {
+      shared.setVector(i, VectorWord.masked, VectorMask.driver);
+    }
     return spec;
   }
 
@@ -236,11 +247,11 @@ export class VirtioShared {
   /**
    * For the core: what its driver has agreed with it, by DRIVER_OK.
    *
-   * @returns undefined where the driver isn't ready, or has begun a reset meanwhile
+   * @returns undefined where the driver isn't ready, has to reset the device first, or has begun to meanwhile
    */
   agreed(): Agreement | undefined {
     const ready = Status.driverOk | Status.featuresOk;
-    if ((this.get(Word.status) & ready) !== ready) return undefined;
+    if ((this.get(Word.status) & (ready | Status.needsReset)) !== ready) return undefined;
     const features = this.driverFeatures;
     const queues = this.shape.queueSizes.map((_, index) => this.queueConfiguration(index));
     // A reset is requested before anything is cleared: without a request, all that was read is of one piece.

@@ -52,7 +52,7 @@ const VECTOR_WORDS = {
   addressLow: U32,
   addressHigh: U32,
   data: U32,
-  masked: 1,
+  masked: 3,
   pending: 1,
 } as const;
 

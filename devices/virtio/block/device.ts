@@ -187,8 +187,8 @@ export class BlockDevice implements VirtioDevice, RequestOwner {
   #setLimits(wish: unknown): unknown {
     this.#limits = changeLimits(this.#limits, wish);
     this.#limiter.set(rateLimits(this.#limits), this.io.now);
-    this.#wake.clear();
-    this.#take();
+    // Not from inside this call: what a driver did wrong is not for whoever changes limits.
+    if (this.#started) this.#wake.set(0);
     return showLimits(this.#limits);
   }
 

@@ -163,8 +163,7 @@ export class VirtioRunner {
     if (Atomics.exchange(this.#shared.words, Word.configWritten, 0) !== 0) {
       this.#device.configWritten?.();
     }
-    const isReady = (this.#shared.get(Word.status) & Status.driverOk) !== 0;
-    if (isReady && this.#state === "off" && !this.#paused) this.#start();
+    if (this.#state === "off" && !this.#paused) this.#start();
   }
 
   #kick(index: number): void {
@@ -176,9 +175,12 @@ export class VirtioRunner {
     }
   }
 
+  /** Starts the device if its driver is ready for that. */
   #start(): void {
+    const agreed = this.#shared.agreed();
+    if (agreed === undefined) return;
     const { memory, interrupts } = this.#context;
-    const features = this.#shared.driverFeatures & this.#slot.features;
+    const features = agreed.features & this.#slot.features;
     const queueFeatures = {
       packed: hasFeature(features, VIRTIO_F_RING_PACKED),
       eventIdx: hasFeature(features, VIRTIO_F_EVENT_IDX),
@@ -186,11 +188,10 @@ export class VirtioRunner {
     };
     this.#state = "running";
     try {
-      this.#queues = this.#slot.kicks.map((_, index) => {
-        const configuration = this.#shared.queueConfiguration(index);
-        return configuration &&
-          openQueue(memory, configuration, queueFeatures, () => interrupts.queue(index));
-      });
+      this.#queues = agreed.queues.map((configuration, index) =>
+        configuration &&
+        openQueue(memory, configuration, queueFeatures, () => interrupts.queue(index))
+      );
       this.#served = true;
       this.#device.start(this.#queues, features);
       for (const index of this.#queues.keys()) this.#kick(index);
@@ -208,10 +209,9 @@ export class VirtioRunner {
       this.#queues = [];
       this.#state = "off";
       this.#resetting = false;
-      // In this order: nobody may take the status of the driver before for that of the next.
-      this.#shared.set(Word.status, 0);
-      this.#shared.set(Word.reset, 0);
-      Atomics.notify(this.#shared.words, Word.reset);
+      this.#shared.finishReset();
+      // The next driver may not have waited for this.
+      this.#look();
     });
   }
 

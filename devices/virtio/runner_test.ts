@@ -129,6 +129,12 @@ class Bench implements Disposable {
     this.signal(this.control);
   }
 
+  /** What the transport does when a driver resets the device, before it signals. */
+  requestReset(): void {
+    this.shared.set(Word.reset, 1);
+    this.shared.clear();
+  }
+
   /** Signals, and lets the runner do what it has to. */
   signal(event: EventFd): void {
     event.signal();
@@ -171,7 +177,7 @@ Deno.test("a reset is answered only when nothing is under way any more", () => {
   bench.ready();
   bench.calls();
   bench.device.operation.fdatasync(bench.kick.raw);
-  bench.shared.set(Word.reset, 1);
+  bench.requestReset();
   bench.control.signal();
   for (let i = 0; i < 50 && bench.shared.get(Word.reset) === 1; i++) bench.loop.turn(20);
   assert.equal(bench.shared.get(Word.reset), 0);
@@ -181,6 +187,31 @@ Deno.test("a reset is answered only when nothing is under way any more", () => {
   assert.deepEqual(bench.calls(), [], "no driver, no work");
   bench.ready();
   assert.deepEqual(bench.calls(), ["start", "kick 0"]);
+});
+
+Deno.test("a driver that is ready before its reset is done starts the device when it is", () => {
+  using bench = new Bench();
+  bench.ready();
+  bench.calls();
+  bench.device.operation.fdatasync(bench.kick.raw);
+  bench.requestReset();
+  bench.ready();
+  for (let i = 0; i < 50 && bench.shared.get(Word.reset) === 1; i++) bench.loop.turn(20);
+  assert.deepEqual(bench.calls(), ["stop", "completed", "reset", "start", "kick 0"]);
+  assert.equal(bench.shared.get(Word.status), 0xf);
+});
+
+Deno.test("queues that were read while a reset came are not used", () => {
+  using bench = new Bench();
+  const { shared } = bench;
+  bench.ready();
+  assert.equal(shared.agreed()?.queues.length, 1);
+  const queueConfiguration = shared.queueConfiguration.bind(shared);
+  shared.queueConfiguration = (index) => {
+    bench.requestReset();
+    return queueConfiguration(index);
+  };
+  assert.equal(shared.agreed(), undefined);
 });
 
 Deno.test("what a device throws stops it until its driver resets it, and the driver is told", () => {
@@ -196,7 +227,7 @@ Deno.test("what a device throws stops it until its driver resets it, and the dri
   bench.signal(bench.kick);
   assert.deepEqual(bench.calls(), [], "it takes no notifications");
   bench.device.fault = undefined;
-  bench.shared.set(Word.reset, 1);
+  bench.requestReset();
   bench.signal(bench.control);
   assert.deepEqual(bench.calls(), ["reset"]);
   bench.ready();

@@ -57,7 +57,7 @@ export class Receiver {
   /** Other limits, from now on. */
   limit(limits: RateLimits, now: number): void {
     this.#limiter.set(limits, now);
-    this.#timer.clear();
+    if (this.#queue !== undefined) this.#timer.set(0);
   }
 
   /** The guest has offered buffers. */

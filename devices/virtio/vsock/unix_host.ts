@@ -132,13 +132,13 @@ export class UnixHost implements Host {
   }
 
   #serve(): void {
+    // For the next turn: what is taken now is gone by then, and what is not makes itself felt at once.
+    this.#changes.arm();
     const count = this.#epoll.take();
     for (let i = 0; i < count; i++) {
       // Closed by what was done for an earlier one, perhaps.
       this.#streams.get(this.#epoll.token(i))?.happened(this.#epoll.events(i));
     }
-    // What was not taken is there still, and makes itself felt at once.
-    this.#changes.arm();
     this.#client.served();
   }
 }

@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { forEachLayout } from "../testing/driver.ts";
+import { BUFFER_SIZE } from "./device.ts";
+import { joined, VsockRig } from "./testing/vsock_rig.ts";
+
+const MIB = 1 << 20;
+
+/** Numbers that follow one another without a pattern that a lost or doubled block would fit. */
+function noise(length: number, seed: number): Uint8Array<ArrayBuffer> {
+  const words = new Uint32Array(length / 4);
+  let state = seed >>> 0 || 1;
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[i] = state;
+  }
+  return new Uint8Array(words.buffer);
+}
+
+const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+forEachLayout((layout) => {
+  Deno.test(`100 MiB go each way at once and arrive as they were, over ${layout.name}`, async () => {
+    await using rig = VsockRig.start({ start: layout });
+    using listener = rig.listen(52);
+    const [socket, peer] = rig.fromGuest(listener, 52);
+    const block = noise(MIB, 1);
+    const other = noise(MIB, 2);
+    const blocks = 100;
+    const atHost = createHash("sha256");
+    const atGuest = createHash("sha256");
+    const expectedAtHost = createHash("sha256");
+    const expectedAtGuest = createHash("sha256");
+    let hostBytes = 0;
+    let guestBytes = 0;
+    peer.onData = (bytes) => {
+      hostBytes += bytes.length;
+      atHost.update(bytes);
+    };
+    socket.onData = (bytes) => {
+      guestBytes += bytes.length;
+      atGuest.update(bytes);
+    };
+    for (let i = 0; i < blocks; i++) {
+      socket.send(block);
+      peer.send(other);
+      expectedAtHost.update(block);
+      expectedAtGuest.update(other);
+    }
+    rig.run(() => hostBytes === blocks * MIB && guestBytes === blocks * MIB, 60_000);
+    assert.equal(atHost.digest("hex"), expectedAtHost.digest("hex"));
+    assert.equal(atGuest.digest("hex"), expectedAtGuest.digest("hex"));
+    assert.equal(rig.metric("tx_bytes"), blocks * MIB);
+    assert.equal(rig.metric("rx_bytes"), blocks * MIB);
+  });
+
+  Deno.test(`64 connections at once keep their data apart, over ${layout.name}`, async () => {
+    await using rig = VsockRig.start({ start: layout });
+    using listener = rig.listen(52);
+    const ends = Array.from({ length: 64 }, (_, i) => {
+      const [socket, peer] = i % 2 === 0 ? rig.fromGuest(listener, 52) : rig.fromHost(1000 + i);
+      const came: Uint8Array[] = [];
+      socket.onData = (bytes) => came.push(bytes.slice());
+      return { socket, peer, came, up: noise(65_536, i + 1), down: noise(98_304, i + 1000) };
+    });
+    for (let at = 0; at < 98_304; at += 8192) {
+      for (const { socket, peer, up, down } of ends) {
+        if (at < up.length) socket.send(up.subarray(at, at + 8192));
+        peer.send(down.subarray(at, at + 8192));
+      }
+      rig.step();
+    }
+    for (const { socket, peer } of ends) {
+      socket.shutdown(2);
+      peer.finish();
+    }
+    rig.run(() => ends.every(({ socket, peer }) => peer.ended && socket.state === "closed"));
+    for (const { peer, came, up, down } of ends) {
+      assert.equal(digest(joined(peer.inbox)), digest(up));
+      assert.equal(digest(joined(came)), digest(down));
+    }
+    rig.run(() => rig.metric("connections") === 0);
+  });
+});
+
+Deno.test("packets and receive buffers in many odd pieces arrive as they were", async () => {
+  await using rig = VsockRig.start({
+    guest: { bufferPieces: [7, 40, 1, 100, 13], buffers: 40, largest: 777 },
+  });
+  using listener = rig.listen(52);
+  const [socket, peer] = rig.fromGuest(listener, 52);
+  const came: Uint8Array[] = [];
+  socket.onData = (bytes) => came.push(bytes.slice());
+  const up = noise(200_000, 5);
+  const down = noise(100_000, 6);
+  socket.send(up);
+  peer.send(down);
+  socket.shutdown(2);
+  peer.finish();
+  rig.run(() => peer.ended && socket.state === "closed");
+  assert.equal(digest(joined(peer.inbox)), digest(up));
+  assert.equal(digest(joined(came)), digest(down));
+});
+
+Deno.test("a host that does not read stops the guest, and what waits is bounded", async () => {
+  await using rig = VsockRig.start();
+  using listener = rig.listen(52);
+  const [socket, peer] = rig.fromGuest(listener, 52, false);
+  const total = 8 * MIB;
+  const data = noise(total, 3);
+  socket.send(data);
+  rig.runFor(100);
+  const taken = rig.metric("tx_bytes");
+  assert(taken < 1.5 * MIB, `${taken} bytes were taken from the guest`);
+  assert.equal(socket.credit, 0);
+  const [{ stored }] = rig.rig.command("connections") as { stored: number }[];
+  assert(stored > 0 && stored <= BUFFER_SIZE, `${stored} bytes are stored`);
+  // Others are not held up by it.
+  const [other, otherPeer] = rig.fromGuest(listener, 52);
+  other.send(new Uint8Array([42]));
+  rig.run(() => otherPeer.inbox.length > 0);
+  rig.peers.add(peer);
+  let read = 0;
+  const hash = createHash("sha256");
+  peer.onData = (bytes) => {
+    read += bytes.length;
+    hash.update(bytes);
+  };
+  rig.run(() => read === total);
+  assert.equal(hash.digest("hex"), digest(data));
+});
+
+Deno.test("a guest that does not read gets no more than it has room for, and is asked for credit once", async () => {
+  await using rig = VsockRig.start({ guest: { bufAlloc: 10_000 } });
+  const [socket, peer] = rig.fromHost(80);
+  socket.hold = true;
+  const data = noise(100_000, 4);
+  peer.send(data);
+  rig.run(() => socket.unread === 10_000);
+  rig.runFor(50);
+  assert.equal(socket.unread, 10_000);
+  assert.equal(socket.asked, 1);
+  const got: Uint8Array[] = [];
+  rig.run(() => {
+    if (socket.unread > 0) got.push(socket.read());
+    return got.reduce((sum, { length }) => sum + length, 0) === data.length;
+  });
+  assert.equal(digest(joined(got)), digest(data));
+});
+
+Deno.test("without receive buffers everything waits for the guest to offer some", async () => {
+  await using rig = VsockRig.start();
+  using listener = rig.listen(52);
+  const [socket, peer] = rig.fromGuest(listener, 52);
+  const got: Uint8Array[] = [];
+  socket.onData = (bytes) => got.push(bytes.slice());
+  rig.guest.buffers = 0;
+  const data = noise(2 * MIB, 8);
+  peer.send(data);
+  rig.runFor(50);
+  const waiting = rig.metric("rx_bytes");
+  assert(waiting <= 64 * 4096, `${waiting} bytes came in 64 buffers`);
+  const before = rig.metric("rx_no_buffers");
+  rig.runFor(50);
+  assert.equal(rig.metric("rx_no_buffers"), before, "it does not look for them again and again");
+  rig.guest.buffers = 3;
+  rig.run(() => got.reduce((sum, { length }) => sum + length, 0) === data.length);
+  assert.equal(digest(joined(got)), digest(data));
+});
+
+Deno.test("a connection that sends without pause leaves others their turn", async () => {
+  await using rig = VsockRig.start({ guest: { buffers: 16 } });
+  const [loud, loudPeer] = rig.fromHost(80);
+  const [quiet, quietPeer] = rig.fromHost(81);
+  let loudBytes = 0;
+  let quietAt = -1;
+  loud.onData = (bytes) => loudBytes += bytes.length;
+  quiet.onData = () => quietAt = loudBytes;
+  loudPeer.send(new Uint8Array(64 * MIB));
+  rig.run(() => loudBytes > 4 * MIB);
+  const before = loudBytes;
+  quietPeer.send("me too");
+  rig.run(() => quietAt >= 0);
+  assert(quietAt - before < MIB, `${quietAt - before} bytes of the other connection came before`);
+});
+
+for (
+  const [name, device, direction] of [
+    ["bytes to the guest", { "rx-bandwidth": "8M/s" }, "down"],
+    ["bytes from the guest", { "tx-bandwidth": "8M/s" }, "up"],
+    ["packets to the guest", { "rx-packets": 2000 }, "down"],
+    ["packets from the guest", { "tx-packets": 2000 }, "up"],
+  ] as const
+) {
+  Deno.test(`a limit on ${name} holds within 5 percent, without a poll`, async () => {
+    await using rig = VsockRig.start({ device, guest: { largest: 4096 } });
+    using listener = rig.listen(52);
+    const [socket, peer] = rig.fromGuest(listener, 52);
+    const data = new Uint8Array(64 * MIB);
+    if (direction === "up") socket.send(data);
+    else peer.send(data);
+    const kind = direction === "up" ? "tx" : "rx";
+    const unit = name.startsWith("bytes") ? "bytes" : "packets";
+    const limit = unit === "bytes" ? 8 * MIB : 2000;
+    const measure = () => ({ at: performance.now(), count: rig.metric(`${kind}_${unit}`) });
+    const began = measure();
+    rig.runFor(200);
+    let turns = 0;
+    let off = 1;
+    // A host that stands still for longer than the burst lasts loses what could have passed meanwhile.
+    for (let trial = 0; trial < 4 && Math.abs(off) > 0.05; trial++) {
+      const before = measure();
+      rig.run(() => {
+        turns++;
+        return performance.now() >= before.at + 1200;
+      });
+      const after = measure();
+      off = (after.count - before.count) / (after.at - before.at) * 1000 / limit - 1;
+      const most = limit / 10 + limit * (after.at - began.at) / 1000 +
+        (unit === "bytes" ? 65536 : 16);
+      assert(after.count - began.count < most, `more than ${most} ${unit} passed`);
+    }
+    assert(Math.abs(off) < 0.05, `${(off * 100).toFixed(1)} percent off the limit`);
+    const perSecond = turns / (performance.now() - began.at) * 1000;
+    assert(perSecond < 4500, `${Math.round(perSecond)} turns of the loop a second`);
+    assert(rig.metric(`${kind}_throttled`) > 0);
+  });
+}
+
+Deno.test("limits are changed while data flows, and taken away", async () => {
+  await using rig = VsockRig.start({ device: { "rx-bandwidth": 1000, "tx-bandwidth": 1000 } });
+  using listener = rig.listen(52);
+  const [socket, peer] = rig.fromGuest(listener, 52);
+  let down = 0;
+  let up = 0;
+  socket.onData = (bytes) => down += bytes.length;
+  peer.onData = (bytes) => up += bytes.length;
+  socket.send(new Uint8Array(MIB));
+  peer.send(new Uint8Array(MIB));
+  rig.runFor(50);
+  assert(up < MIB && down < MIB);
+  const shown = rig.rig.command("limits", { "rx-bandwidth": null, "tx-bandwidth": null });
+  const limits = shown as Record<string, unknown>;
+  assert.deepEqual([limits["rx-bandwidth"], limits["tx-packets"]], [null, null]);
+  rig.run(() => up === MIB && down === MIB, 2000);
+  assert.throws(() => rig.rig.command("limits", { "tx-bandwith": 1 }), /tx-bandwith: there is no/);
+});

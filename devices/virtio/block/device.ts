@@ -7,7 +7,7 @@
  * | a header that is short, no room for a status | the device stops (VirtqueueError)                               |
  * | type, flags                                  | what isn't known is VIRTIO_BLK_S_UNSUPP                         |
  * | sector and length                            | compared with the disk in exact numbers; else VIRTIO_BLK_S_IOERR |
- * | number and length of segments                | 32 of 1 GiB, copied before they are checked                     |
+ * | number and length of segments                | 32 of 1 GiB (zeroes: one), copied before they are checked       |
  * | header and data while the request runs       | the header is read once; data is only moved                     |
  * | how many requests at once                    | 128 of each queue are under way, the rest waits in the queue    |
  * | requests that end at once, without end       | 256 in a turn of the loop, then others have theirs              |
@@ -125,7 +125,7 @@ export class BlockDevice implements VirtioDevice, RequestOwner {
     } finally {
       this.#taking = false;
     }
-    for (const lane of this.#lanes) lane.flush();
+    for (let i = 0; i < this.#lanes.length; i++) this.#lanes[i].flush();
   }
 
   #takeInTurn(): void {

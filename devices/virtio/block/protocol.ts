@@ -48,8 +48,13 @@ export const SEGMENT_SIZE = 16;
 /** The only flag of a segment: the device may deallocate. */
 export const SEGMENT_UNMAP = 1;
 
-/** The most segments of a discard or write zeroes request. */
-export const MAX_SEGMENTS = 32;
+/** The most segments of a discard. */
+export const MAX_DISCARD_SEGMENTS = 32;
+/**
+ * The most segments of a write zeroes request: drivers send no more, and where the host can't zero a range by a call,
+ * all of them are written before the device can stop.
+ */
+export const MAX_ZERO_SEGMENTS = 1;
 /** The most sectors of one segment: 1 GiB. */
 export const MAX_SEGMENT_SECTORS = 0x20_0000;
 
@@ -106,12 +111,12 @@ export function encodeConfig(disk: DiskGeometry): Uint8Array<ArrayBuffer> {
   view.setUint16(ConfigOffset.queueCount, disk.queues, true);
   if (disk.discard) {
     view.setUint32(ConfigOffset.maxDiscardSectors, MAX_SEGMENT_SECTORS, true);
-    view.setUint32(ConfigOffset.maxDiscardSegments, MAX_SEGMENTS, true);
+    view.setUint32(ConfigOffset.maxDiscardSegments, MAX_DISCARD_SEGMENTS, true);
     const alignment = disk.physicalBlockSize / SECTOR_SIZE;
     view.setUint32(ConfigOffset.discardSectorAlignment, alignment, true);
   }
   view.setUint32(ConfigOffset.maxWriteZeroesSectors, MAX_SEGMENT_SECTORS, true);
-  view.setUint32(ConfigOffset.maxWriteZeroesSegments, MAX_SEGMENTS, true);
+  view.setUint32(ConfigOffset.maxWriteZeroesSegments, MAX_ZERO_SEGMENTS, true);
   view.setUint8(ConfigOffset.writeZeroesMayUnmap, disk.discard ? 1 : 0);
   return bytes;
 }

@@ -109,7 +109,7 @@ Deno.test("the configuration reads in C as it was meant", async () => {
     max_discard_seg: 32,
     discard_sector_alignment: 8,
     max_write_zeroes_sectors: MAX_SEGMENT_SECTORS,
-    max_write_zeroes_seg: 32,
+    max_write_zeroes_seg: 1,
     write_zeroes_may_unmap: 1,
   });
 });

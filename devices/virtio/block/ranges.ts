@@ -17,8 +17,9 @@ import {
 import { ZEROS } from "./buffers.ts";
 import {
   HEADER_SIZE,
+  MAX_DISCARD_SEGMENTS,
   MAX_SEGMENT_SECTORS,
-  MAX_SEGMENTS,
+  MAX_ZERO_SEGMENTS,
   RequestStatus,
   SECTOR_SIZE,
   SEGMENT_SIZE,
@@ -37,7 +38,7 @@ type Method = typeof Method[keyof typeof Method];
 export class Ranges implements Work {
   readonly #site: WorkSite;
   /** A copy of the segments: the guest may change its own at any time. */
-  readonly #bytes = new Uint8Array(MAX_SEGMENTS * SEGMENT_SIZE);
+  readonly #bytes = new Uint8Array(MAX_DISCARD_SEGMENTS * SEGMENT_SIZE);
   readonly #view = new DataView(this.#bytes.buffer);
   #zeroes = false;
   #count = 0;
@@ -59,8 +60,9 @@ export class Ranges implements Work {
     const size = chain.readableBytes - HEADER_SIZE;
     this.#count = size / SEGMENT_SIZE;
     this.#next = 0;
+    const most = zeroes ? MAX_ZERO_SEGMENTS : MAX_DISCARD_SEGMENTS;
     let status: RequestStatus = RequestStatus.ioError;
-    if (Number.isInteger(this.#count) && this.#count >= 1 && this.#count <= MAX_SEGMENTS) {
+    if (Number.isInteger(this.#count) && this.#count >= 1 && this.#count <= most) {
       chain.read(memory, HEADER_SIZE, this.#bytes.subarray(0, size));
       status = this.#check();
     }

@@ -6,6 +6,7 @@
  */
 
 import { dirname } from "node:path";
+import { PROGRAMS_FOLDER } from "./init.ts";
 
 const PASSED_ON = [
   ...["HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TERM", "COLORTERM"],
@@ -21,7 +22,9 @@ const PASSED_ON = [
 export function labEnvironment(extra: Readonly<Record<string, string>>): Record<string, string> {
   const environment: Record<string, string> = {
     // Under npx, `deno` on PATH is a script for node; the program itself starts seconds sooner.
-    PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH") ?? "/usr/bin:/bin"}`,
+    PATH: `${dirname(Deno.execPath())}:${
+      Deno.env.get("PATH") ?? "/usr/bin:/bin"
+    }:${PROGRAMS_FOLDER}`,
     DENO_NO_UPDATE_CHECK: "1",
     DENOVISOR_LAB: "1",
   };

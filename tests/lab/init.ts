@@ -32,8 +32,14 @@ export const MOUNT_9P = "trans=virtio,version=9p2000.L,msize=512000,noxattr";
 /** Where the lab keeps its tools and files, out of the command's way. */
 export const LAB_FOLDER = "/run/denovisor-lab";
 
+/** Programs of the lab's own, which commands find after this machine's. */
+export const PROGRAMS_FOLDER = `${LAB_FOLDER}/programs`;
+
+// ext4 does not name the driver of its checksums as one that it depends on.
+/** ext4 does not name the driver of its checksums as one that it depends on. */
 const MODULES = [
-  ...["virtio_pci", "virtio_console", "9p", "9pnet_virtio", "overlay"],
+  ...["crc32c_generic", "ext4"],
+  ...["virtio_pci", "virtio_console", "virtio_blk", "9p", "9pnet_virtio", "overlay"],
   ...["kvm-amd", "tun", "vhost_net", "vhost_vsock", "loop"],
 ];
 
@@ -52,6 +58,15 @@ port() {
     sleep 0.01
   done
   echo "lab: no virtio-serial port $1" > /dev/console
+}
+
+# Gives the device of a disk by its serial number.
+disk() {
+  for device in /sys/block/vd*; do
+    read -r name < $device/serial
+    [ "$name" = "$1" ] && echo /dev/\${device##*/} && return
+  done
+  echo "lab: no disk $1" > /dev/console
 }
 
 # Says what went wrong; what started the lab will end it.

@@ -24,6 +24,10 @@ Deno.test({
     const scratch = await Deno.makeTempDir({ dir: CHECKOUT, prefix: ".lab-test-" });
     try {
       await Deno.writeTextFile(join(scratch, "from-host"), "host");
+      await Deno.writeTextFile(join(scratch, "removed"), "");
+      await Deno.mkdir(join(scratch, "renewed"));
+      await Deno.writeTextFile(join(scratch, "renewed", "old"), "");
+      await Deno.writeTextFile(join(scratch, "becomes-folder"), "");
       const guest = `
         import { Kvm } from "denovisor/kvm";
         using kvm = Kvm.open();
@@ -40,8 +44,22 @@ Deno.test({
         test -c /dev/kvm && echo kvm=yes
         echo "from-host=$(cat from-host)"
         echo lab > from-lab
+        rm removed becomes-folder
+        rm -r renewed
+        mkdir renewed becomes-folder
+        mv from-host renewed/moved
         echo gone > /usr/from-lab-outside && echo outside=written
         ls --version | head -n 1
+        test -c /dev/net/tun && echo tun=yes
+        modprobe dummy && test -d /sys/module/dummy && echo module=loaded
+        cd /scratch
+        dd if=/dev/urandom of=file bs=1M count=8 oflag=direct 2> /dev/null
+        echo "blocks=$(stat -c %b file)"
+        fallocate --punch-hole --offset 1MiB --length 6MiB file
+        sync
+        echo "blocks=$(stat -c %b file)"
+        dd if=/dev/zero of=full bs=1M 2> /dev/null || echo full=error
+        cd "$OLDPWD"
         sleep 1000 &
         # Tasks that are switched between on both CPUs: see hold_kvm.ts.
         yes | cat > /dev/null &
@@ -52,7 +70,7 @@ Deno.test({
       const argument = 'it\'s "odd" $HOME\nand long';
       const { code, stdout, stderr, timing } = await runInLab(
         ["sh", "-c", script, "sh", argument, guest],
-        { cwd: scratch, env: { ODD: "a 'b'" } },
+        { cwd: scratch, env: { ODD: "a 'b'" }, scratchMiB: 64 },
       );
       const out = text(stdout);
       await t.step("gives its exit status", () => assert.equal(code, 42, text(stderr)));
@@ -70,6 +88,20 @@ Deno.test({
         assert.match(out, /^from-host=host$/m);
         assert.equal(await Deno.readTextFile(join(scratch, "from-lab")), "lab\n");
       });
+      await t.step("removes, moves and replaces files of the checkout", async () => {
+        const names = async (folder: string) =>
+          (await Array.fromAsync(Deno.readDir(folder))).map((it) => it.name).sort();
+        assert.deepEqual(await names(scratch), ["becomes-folder", "from-lab", "renewed"]);
+        assert.deepEqual(await names(join(scratch, "becomes-folder")), []);
+        assert.deepEqual(await names(join(scratch, "renewed")), ["moved"]);
+        assert.equal(await Deno.readTextFile(join(scratch, "renewed", "moved")), "host");
+      });
+      await t.step("has a scratch disk with O_DIRECT and holes, and it can be full", () => {
+        assert.match(out, /^blocks=16384\nblocks=4096\nfull=error$/m);
+      });
+      await t.step("loads modules when it needs them, and has taps", () => {
+        assert.match(out, /^tun=yes\nmodule=loaded$/m);
+      });
       await t.step("writes elsewhere without this machine noticing", async () => {
         assert.match(out, /^outside=written$/m);
         await assert.rejects(Deno.stat("/usr/from-lab-outside"), Deno.errors.NotFound);
@@ -82,6 +114,33 @@ Deno.test({
         const { prepared, booted, started, ended } = timing;
         assert.ok(prepared < booted && booted < started && started < ended);
       });
+    } finally {
+      await Deno.remove(scratch, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: "with a live checkout both sides see at once what the other writes",
+  ignore,
+  fn: async () => {
+    const scratch = await Deno.makeTempDir({ dir: CHECKOUT, prefix: ".lab-test-" });
+    try {
+      const here = join(scratch, "from-host");
+      const { code } = await runInLab(
+        ["sh", "-c", "echo lab > from-lab; echo; until [ -e from-host ]; do sleep 0.1; done"],
+        {
+          cwd: scratch,
+          live: true,
+          stdout: new WritableStream({
+            write: async () => {
+              assert.equal(await Deno.readTextFile(join(scratch, "from-lab")), "lab\n");
+              await Deno.writeTextFile(here, "host");
+            },
+          }),
+        },
+      );
+      assert.equal(code, 0);
     } finally {
       await Deno.remove(scratch, { recursive: true });
     }

@@ -26,6 +26,8 @@ interface CliOptions {
   readonly memory?: number;
   readonly cpus?: number;
   readonly share: string[];
+  readonly live?: true;
+  readonly scratch?: number;
   readonly module: string[];
   readonly bootTimeout?: number;
   readonly timing?: true;
@@ -56,6 +58,15 @@ function memory(text: string): number {
   throw new InvalidArgumentError("It must be a size such as 4G or 1500M, 512M or more.");
 }
 
+/** Gives MiB. ext4 needs some room for itself. */
+function scratch(text: string): number {
+  const match = /^(\d+)([MGT])$/i.exec(text);
+  const unit = { M: 1, G: 1024, T: 1024 * 1024 }[match?.[2].toUpperCase() ?? ""] ?? 0;
+  const size = Number(match?.[1] ?? 0) * unit;
+  if (size >= 16 && size <= 4 * 1024 * 1024) return size;
+  throw new InvalidArgumentError("It must be a size such as 8G or 64M, from 16M to 4T.");
+}
+
 function append(value: string, previous: string[]): string[] {
   return [...previous, value];
 }
@@ -64,8 +75,8 @@ function parseArguments(args: readonly string[]): { options: CliOptions; argv: s
   const program = new Command("lab")
     .description(
       "Run a command on an emulated host that has a full KVM. It sees this machine's " +
-        `files and may write to the checkout, ${CHECKOUT}; elsewhere, what it writes is gone with ` +
-        "the lab.",
+        `files. It works on a copy of the checkout, ${CHECKOUT}, as it is now; what it writes ` +
+        "there is written here when it has ended. Elsewhere, what it writes is gone with the lab.",
     )
     .argument("[command...]", "the command and its arguments")
     .option("--shell", "an interactive shell instead of a command")
@@ -76,6 +87,8 @@ function parseArguments(args: readonly string[]): { options: CliOptions; argv: s
     )
     .option("--cpus <n>", "virtual CPUs of the lab (default: 2)", integer(1, 64))
     .option("--share <folder>", "another folder to write to; may be given again", append, [])
+    .option("--live", "the checkout itself instead of a copy: changes are seen at once, both ways")
+    .option("--scratch <size>", "an empty disk at /scratch with ext4, as in 8G", scratch)
     .option("--module <name>", "another kernel module to load; may be given again", append, [])
     .option(
       "--boot-timeout <seconds>",
@@ -119,6 +132,8 @@ async function runHere(argv: [string, ...string[]], cli: CliOptions): Promise<nu
     memoryMiB: cli.memory,
     cpus: cli.cpus,
     shares: cli.share.map((folder) => resolve(folder)),
+    live: cli.live,
+    scratchMiB: cli.scratch,
     modules: cli.module,
     bootTimeout: cli.bootTimeout === undefined ? undefined : cli.bootTimeout * 1000,
     stdin: Deno.stdin.readable,

@@ -28,9 +28,16 @@ export interface LabOptions {
   readonly cwd?: string;
   /** Environment variables beside those that are passed on (see `environment.ts`). */
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * Whether the command gets the checkout itself instead of a copy in the lab's memory: what either
+   * side writes the other sees at once, and reading takes longer by far on a busy machine.
+   */
+  readonly live?: boolean;
+  /** Size in MiB of a disk with an empty ext4 file system, at /scratch; none by default. */
+  readonly scratchMiB?: number;
   /** Folders that the command may write to, beside the checkout. */
   readonly shares?: readonly string[];
-  /** Kernel modules to load, beside those that every lab has. */
+  /** Kernel modules to load before the command, beside those that every lab loads. */
   readonly modules?: readonly string[];
   /** What the command reads as standard input; nothing by default. */
   readonly stdin?: ReadableStream<Uint8Array>;

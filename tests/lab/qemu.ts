@@ -4,8 +4,9 @@
  * @module
  */
 
+import type { Disk } from "./disks.ts";
 import { ROOT_TAG } from "./init.ts";
-import { shareTag } from "./session.ts";
+import { shareTag, shellQuote } from "./session.ts";
 
 /** The program, and what else starts it, each with its Debian package. */
 export const QEMU_NEEDS = {
@@ -22,6 +23,7 @@ export interface QemuOptions {
   readonly cpus: number;
   /** Folders of the host that the lab may write to. */
   readonly shares: readonly string[];
+  readonly disks: readonly Disk[];
   /** virtio-serial ports: their names and the sockets that QEMU connects to. */
   readonly ports: readonly { readonly name: string; readonly socket: string }[];
   /** The socket of a virtio console, which is /dev/hvc0 in the lab, if there is to be one. */
@@ -44,8 +46,15 @@ const CMDLINE = [
  * reset, and puts that back at each entry: guests see a wrong size of their XSAVE area, and lose what they
  * save, under every monitor. So the lab's processor has no XSAVE, nor anything that needs it. Page tables of
  * five levels would make each of a guest's page walks longer: a tenth of the time that Deno takes here.
+ * QEMU emulates REP MOVSB byte by byte, so that a kernel must not take it for the fastest way to copy.
  */
-const CPU = "max,la57=off,xsave=off,avx=off,avx2=off,f16c=off,fma=off,pku=off";
+const CPU = [
+  ...["max", "la57=off", "erms=off", "fsrm=off"],
+  ...["xsave=off", "avx=off", "avx2=off", "f16c=off", "fma=off", "pku=off"],
+].join(",");
+
+/** The first file descriptor at which QEMU gets disks whose files have no name any more. */
+const FIRST_DISK_FD = 3;
 
 /** QEMU's arguments. */
 export function qemuArguments(options: QemuOptions): string[] {
@@ -66,6 +75,7 @@ export function qemuArguments(options: QemuOptions): string[] {
     ...["-serial", "stdio"],
     ...fileSystem("/", ROOT_TAG, true),
     ...options.shares.flatMap((path, index) => fileSystem(path, shareTag(index), false)),
+    ...options.disks.flatMap(blockDevice),
     ...["-device", `virtio-serial-pci,max_ports=${options.ports.length + 1}`],
     ...terminal,
     ...ports,
@@ -79,6 +89,25 @@ function fileSystem(path: string, tag: string, readonly: boolean): string[] {
     ...["-fsdev", `local,id=${tag},path=${escapeValue(path)},${access}`],
     ...["-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`],
   ];
+}
+
+function blockDevice({ serial, path, writable, temporary }: Disk, index: number): string[] {
+  const file = temporary ? `/dev/fd/${FIRST_DISK_FD + index}` : escapeValue(path);
+  const access = writable ? "discard=unmap" : "readonly=on";
+  return [
+    ...["-drive", `file=${file},format=raw,if=none,id=disk${index},${access}`],
+    ...["-device", `virtio-blk-pci,drive=disk${index},serial=${serial}`],
+  ];
+}
+
+/** A script that opens and removes the temporary disks, and becomes what its arguments say. */
+function launcher(disks: readonly Disk[]): string {
+  const lines = disks.flatMap(({ path, writable, temporary }, index) => {
+    if (!temporary) return [];
+    const file = shellQuote(path);
+    return [`exec ${FIRST_DISK_FD + index}${writable ? "<>" : "<"} ${file} && rm ${file} || exit`];
+  });
+  return [...lines, 'exec "$@"'].join("\n");
 }
 
 /** QEMU's options separate values by commas; a doubled one stands for itself. */
@@ -115,8 +144,9 @@ export class Qemu implements Disposable {
   readonly ended: Promise<string>;
 
   constructor(options: QemuOptions) {
-    this.#child = new Deno.Command("setpriv", {
-      args: ["--pdeathsig", "KILL", "qemu-system-x86_64", ...qemuArguments(options)],
+    const qemu = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"];
+    this.#child = new Deno.Command("sh", {
+      args: ["-c", launcher(options.disks), "sh", ...qemu, ...qemuArguments(options)],
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

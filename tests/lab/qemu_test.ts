@@ -7,6 +7,10 @@ const options = {
   memoryMiB: 1024,
   cpus: 2,
   shares: ["/a,b"],
+  disks: [
+    { serial: "kept", path: "/d,e", writable: false, temporary: false },
+    { serial: "gone", path: "/f", writable: true, temporary: true },
+  ],
   ports: [{ name: "x.control", socket: "/s" }, { name: "x.stdin", socket: "/t" }],
 };
 
@@ -19,6 +23,16 @@ Deno.test("only the root is read-only, and each share has a tag of its own", () 
   assert.deepEqual(fsdevs.map((it) => it.includes("readonly=on")), [true, false]);
   const tags = qemuArguments(options).filter((it) => it.startsWith("virtio-9p-pci,"));
   assert.deepEqual(tags.map((it) => /mount_tag=(.*)/.exec(it)?.[1]), ["root", "share0"]);
+});
+
+Deno.test("a disk is found by its serial number, and only one that is writable is written to", () => {
+  const args = qemuArguments(options);
+  assert.deepEqual(args.filter((it) => it.startsWith("file=")), [
+    "file=/d,,e,format=raw,if=none,id=disk0,readonly=on",
+    "file=/dev/fd/4,format=raw,if=none,id=disk1,discard=unmap",
+  ]);
+  const serials = args.flatMap((it) => /^virtio-blk-pci,.*serial=(.*)$/.exec(it)?.[1] ?? []);
+  assert.deepEqual(serials, ["kept", "gone"]);
 });
 
 Deno.test("ports have numbers above the console's, and the console only is there when asked for", () => {

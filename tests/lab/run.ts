@@ -10,13 +10,16 @@ import { kernelAsset, vmlinuxAsset } from "../assets/kernels.ts";
 import { ensureDebianPackages } from "../assets/packages.ts";
 import { Conversation } from "./conversation.ts";
 import { labEnvironment } from "./environment.ts";
+import { denoCacheFolder, denoImage, selectCache, transpile } from "./deno_files.ts";
+import { type Disk, TemporaryDisks } from "./disks.ts";
 import { LabError } from "./errors.ts";
 import { labInitramfs, PORT_PREFIX } from "./init.ts";
+import { loadableModules } from "./loadable_modules.ts";
 import { availableMemoryMiB } from "./memory.ts";
 import type { LabOptions, LabResult } from "./options.ts";
 import { type Port, PortListeners } from "./ports.ts";
 import { Qemu, QEMU_NEEDS } from "./qemu.ts";
-import { endMark, sessionScript } from "./session.ts";
+import { type DenoCache, endMark, sessionScript } from "./session.ts";
 
 /** The checkout that this file is part of; commands in the lab may write to it. */
 export const CHECKOUT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -28,8 +31,9 @@ const DEFAULT_BOOT_TIMEOUT_MS = 120_000;
 
 /**
  * Runs a command in the lab: a virtual machine, emulated in software, whose host has a KVM that
- * behaves as on hardware. It sees this machine's files. What it writes to the checkout (and to
- * `shares`) is written here; what it writes elsewhere is gone with the lab.
+ * behaves as on hardware. It sees this machine's files, and works on a copy of the checkout as it is
+ * now. What it writes there is written here when it has ended (with `live`, as in `shares`, at once);
+ * what it writes elsewhere, or into the checkout's `.git`, is gone with the lab.
  *
  * Labs may run at the same time. When a signal ends this process the lab ends with it.
  *
@@ -47,21 +51,31 @@ export async function runInLab(
   options.signal?.throwIfAborted();
   const shares = [CHECKOUT, ...options.shares ?? []];
   const mark = endMark();
-  const script = sessionScript({
-    argv,
-    cwd: options.cwd ?? Deno.cwd(),
-    env: labEnvironment(options.env ?? {}),
-    shares,
-    terminal: options.terminal?.size(),
-    endMark: mark,
-  });
   await ensureDebianPackages(QEMU_NEEDS);
   const kernel = await vmlinuxAsset("generic");
-  const initramfs = await labInitramfs(await kernelAsset("generic"), options.modules ?? []);
-  const prepared = now();
+  const kernelFiles = await kernelAsset("generic");
+  const initramfs = await labInitramfs(kernelFiles, options.modules ?? []);
+  const modules = await loadableModules(kernelFiles);
 
   using resources = new DisposableStack();
   return await interruptible(() => resources.dispose(), async (interrupted) => {
+    const temporary = resources.use(new TemporaryDisks());
+    const { disks, denoCache } = await makeDisks(temporary, options);
+    interrupted.throwIfAborted();
+    const script = sessionScript({
+      argv,
+      cwd: options.cwd ?? Deno.cwd(),
+      env: labEnvironment(options.env ?? {}),
+      checkout: { path: CHECKOUT, live: options.live ?? false },
+      shares: options.shares ?? [],
+      deno: Deno.execPath(),
+      denoCache,
+      scratch: options.scratchMiB !== undefined,
+      modules: { version: kernelFiles.version, folder: modules },
+      terminal: options.terminal?.size(),
+      endMark: mark,
+    });
+    const prepared = now();
     const names: Port[] = options.terminal
       ? ["control", "terminal"]
       : ["control", "stdin", "stdout", "stderr"];
@@ -74,6 +88,7 @@ export async function runInLab(
         memoryMiB: options.memoryMiB ?? Math.min(DEFAULT_MEMORY_MAX_MIB, availableMemoryMiB() / 2),
         cpus: options.cpus ?? DEFAULT_CPUS,
         shares,
+        disks,
         ports: serialPorts.map((name) => ({
           name: `${PORT_PREFIX}${name}`,
           socket: listeners.path(name),
@@ -114,4 +129,24 @@ export async function runInLab(
       await qemu.ended;
     }
   });
+}
+
+/** Makes the lab's disks; says what of Deno's cache is on one of them. */
+async function makeDisks(
+  temporary: TemporaryDisks,
+  options: LabOptions,
+): Promise<{ disks: Disk[]; denoCache: DenoCache | undefined }> {
+  const image = await denoImage();
+  const disks: Disk[] = [{ serial: "deno", path: image, writable: false, temporary: false }];
+  if (options.scratchMiB !== undefined) disks.push(await temporary.scratch(options.scratchMiB));
+  // First, for it adds to Deno's cache.
+  await transpile(CHECKOUT);
+  if (!options.live) disks.push(await temporary.checkout(CHECKOUT));
+  const folder = denoCacheFolder();
+  if (folder === undefined || folder.startsWith(`${CHECKOUT}/`)) {
+    return { disks, denoCache: undefined };
+  }
+  const selection = await selectCache(folder, CHECKOUT);
+  disks.push(await temporary.denoCache(folder, selection));
+  return { disks, denoCache: { folder, hidden: selection.hidden } };
 }

@@ -28,7 +28,12 @@ Deno.test("the session script is one that a shell can parse, whatever the comman
       argv: ["sh", "-c", "echo 'it''s'; cat <<END\nEND\n"],
       cwd: "/it's here",
       env: { PATH: "/usr/bin:/bin", ODD: "a 'b' $c\nd" },
-      shares: ["/it's here", "/b"],
+      checkout: { path: "/it's here", live: terminal !== undefined },
+      shares: ["/it's there", "/b"],
+      deno: "/it's/deno",
+      denoCache: { folder: "/it's a cache", hidden: ["a b", "it's"] },
+      scratch: true,
+      modules: { version: "6.1", folder: "/it's modules" },
       terminal,
       endMark: endMark(),
     });

@@ -1,0 +1,32 @@
+/**
+ * The modules that the lab's kernel can load while it runs, laid out for modprobe(8).
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { busyboxAsset } from "../assets/busybox.ts";
+import { cached } from "../assets/cache.ts";
+import { run } from "../assets/command.ts";
+import type { KernelAsset } from "../assets/kernels.ts";
+
+/** Programs that the lab has where this machine has none; they are busybox's. */
+export const MODULE_PROGRAMS = ["modprobe", "insmod", "rmmod", "lsmod"] as const;
+
+/**
+ * Gives the path of a folder that can stand for `/lib/modules/VERSION`. A kernel that is unpacked
+ * and not installed lacks the lists that modprobe reads; they are made the first time.
+ *
+ * @throws {AssetError} when they cannot be made.
+ */
+export async function loadableModules(kernel: KernelAsset): Promise<string> {
+  const inside = join("lib", "modules", kernel.version);
+  const name = `modules-${kernel.flavour}-${kernel.packageVersion}`;
+  const folder = await cached(name, async (fresh, signal) => {
+    await Deno.mkdir(join(fresh, "lib", "modules"), { recursive: true });
+    // Hard links: both are in the cache folder, and neither is ever written to.
+    await run(["cp", "-al", kernel.modulesDir, join(fresh, inside)], { signal });
+    await run([await busyboxAsset(), "depmod", "-b", fresh, kernel.version], { signal });
+  });
+  return join(folder, inside);
+}

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { attachDevice, deviceKinds, deviceModule, UnknownDeviceError } from "./registry.ts";
 import { postCode } from "./legacy/mod.ts";
 import { TestRig } from "./test_rig.ts";
+import { testSlot } from "./virtio/transport/test_slot.ts";
 
 Deno.test("each kind of device is in the registry once, under its own name", () => {
   assert.equal(new Set(deviceKinds).size, deviceKinds.length);
@@ -17,7 +18,16 @@ Deno.test("a spec is attached by its kind, without its module being named", () =
 });
 
 Deno.test("options that a kind does not have are passed over, so that all kinds are made alike", () => {
-  const options = { base: 0x3f8, memoryBelow4G: 2 ** 20, irqFd: undefined };
+  const range = { base: 0x1000_0000, size: 0x10_0000 };
+  const transport = { slot: testSlot({ kind: "line" }) };
+  const bus = { ecam: range, window: range, messages: range, functions: [] };
+  const options = {
+    base: 0x3f8,
+    memoryBelow4G: 2 ** 20,
+    irqFd: undefined,
+    ...transport,
+    ...bus,
+  };
   for (const kind of deviceKinds) {
     assert.equal(deviceModule(kind).create(options as never).kind, kind);
   }

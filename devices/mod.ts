@@ -31,6 +31,7 @@ export * from "./limits/mod.ts";
 export * from "./metrics.ts";
 export * from "./nearest.ts";
 export * from "./options.ts";
+export * from "./pci/mod.ts";
 export * from "./read_options.ts";
 export * from "./registry.ts";
 export * from "./state.ts";

@@ -12,6 +12,7 @@ import type { VirtioModule } from "./virtio/module.ts";
 import { net } from "./virtio/net/mod.ts";
 import { virtioMmio } from "./virtio/transport/mmio.ts";
 import type { AttachContext, AttachedDevice, DeviceModule, DeviceSpec } from "./device.ts";
+import { pciHost } from "./pci/mod.ts";
 import { acpiPm, debugExit, i8042, port92, postCode, rtc, serial } from "./legacy/mod.ts";
 
 /** Every kind of virtio device that there is, in the order in which machines plug them in. */
@@ -27,6 +28,7 @@ const modules: readonly DeviceModule<never, DeviceSpec>[] = [
   acpiPm,
   port92,
   virtioMmio,
+  pciHost,
 ];
 
 const byKind = new Map(modules.map((module) => [module.kind, module]));

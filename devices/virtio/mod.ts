@@ -10,3 +10,4 @@ export * from "./runner.ts";
 export * from "./shared.ts";
 export * from "./slot.ts";
 export * from "./transport/mmio.ts";
+export { createVirtioPci, type VirtioPciSpec } from "./transport/pci.ts";

@@ -9,9 +9,13 @@ import type { Vm } from "../kvm/mod.ts";
 import {
   bit,
   type ConsolePort,
+  createVirtioPci,
   type DeviceSpec,
+  MAX_PCI_FUNCTIONS,
   Metrics,
   mmioDoorbells,
+  pciDeviceNumber,
+  pciHost,
   QUEUE_FEATURES,
   type RunnerSpec,
   VIRTIO_F_RING_PACKED,
@@ -75,7 +79,7 @@ export function createVirtioDevices(
     if (config.console === "virtio") console ??= module.console?.(description);
     return { config: device, description };
   });
-  const plug = plugMmio;
+  const plug = config.transport === "pci" ? plugPci : plugMmio;
   return { ...plug(vm, made, config, stack), console };
 }
 
@@ -141,5 +145,50 @@ function plugMmio(
     wiring: Wiring.allocate(0, 0, []),
     plugged: { virtioMmio: byParameters ? [] : places, pci: false },
     parameters: byParameters ? architecture.virtioMmioParameters(places) : "",
+  };
+}
+
+function plugPci(
+  vm: Vm,
+  made: readonly Made[],
+  _config: CheckedConfig,
+  stack: AsyncDisposableStack,
+): Plugged {
+  const nothing = { virtioMmio: [], pci: false };
+  const none = { specs: [], served: [], wiring: Wiring.allocate(0, 0, []), plugged: nothing };
+  if (made.length === 0) return { ...none, parameters: "" };
+  if (made.length > MAX_PCI_FUNCTIONS) {
+    throw new ConfigError([
+      `transport: the PCI bus has room for ${MAX_PCI_FUNCTIONS} devices, and there are ${made.length}`,
+    ]);
+  }
+  const { firstMessageGsi, pinGsi, ecam, configPort, window, messages } = architecture.pci;
+  let nextGsi = firstMessageGsi;
+  const all = made.map((device, index) => {
+    const { id } = device.config;
+    const event = (what: string) => stack.use(new EventFd(`${what} of ${id}`)).raw;
+    // One vector for changes of the configuration, and one for each queue.
+    const vectors = Array.from(
+      { length: device.description.queueSizes.length + 1 },
+      (_, vector) => {
+        const fd = event(`vector ${vector}`);
+        const gsi = nextGsi++;
+        vm.irqfd(fd, gsi);
+        return { fd, gsi };
+      },
+    );
+    const pin = { fd: event("interrupt pin"), resampleFd: event("end of interrupt") };
+    const gsi = pinGsi(pciDeviceNumber(index));
+    vm.irqfd(pin.fd, gsi, pin.resampleFd);
+    const slot = slotOf(device, vectors.length, { kind: "msix", vectors, pin }, stack);
+    return { function: createVirtioPci(slot, gsi), served: served(device, slot) };
+  });
+  const bus = { ecam, configPort, window, messages, functions: all.map((one) => one.function) };
+  return {
+    specs: [pciHost.create(bus)],
+    served: all.map(({ served }) => served),
+    wiring: Wiring.allocate(nextGsi - firstMessageGsi, firstMessageGsi, architecture.fixedRoutes),
+    plugged: { virtioMmio: [], pci: true },
+    parameters: "",
   };
 }

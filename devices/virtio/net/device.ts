@@ -117,7 +117,9 @@ export class NetDevice implements VirtioDevice, ControlTarget {
     const mtu = this.#has(net.VIRTIO_NET_F_MTU) ? this.#parameters.mtu : undefined;
     const limit = mtu === undefined ? PACKET_MAX : HEADER_SIZE + LINK_HEADER_MAX + mtu;
     this.#terms = { merge, limit, target: 1 };
-    this.#offload((this.#offloads ?? features) & features & net.GUEST_OFFLOADS);
+    const offloads = (this.#offloads ?? features) & features & net.GUEST_OFFLOADS;
+    this.#tellHost(() => this.#backend.setOffloads(net.tunOffloads(offloads)));
+    this.#takeOffloads(offloads);
     const pairs = multiple ? this.#receivers.length : 1;
     for (let pair = 0; pair < pairs; pair++) {
       const [receive, transmit] = [queues[2 * pair], queues[2 * pair + 1]];
@@ -215,13 +217,14 @@ export class NetDevice implements VirtioDevice, ControlTarget {
   setPairs(pairs: number): boolean {
     if (!this.#has(net.VIRTIO_NET_F_MQ)) return false;
     if (pairs < 1 || pairs > this.#receivers.length) return false;
-    return this.#granted(() => this.#usePairs(pairs));
+    return this.#granted(() => this.#backend.usePorts(pairs)) && this.#takePairs(pairs);
   }
 
   setOffloads(offloads: bigint): boolean {
     if (!this.#has(net.VIRTIO_NET_F_CTRL_GUEST_OFFLOADS)) return false;
     if ((offloads & ~(this.#features & net.GUEST_OFFLOADS)) !== 0n) return false;
-    return this.#granted(() => this.#offload(offloads));
+    return this.#granted(() => this.#backend.setOffloads(net.tunOffloads(offloads))) &&
+      this.#takeOffloads(offloads);
   }
 
   #has(feature: number): boolean {
@@ -240,20 +243,36 @@ export class NetDevice implements VirtioDevice, ControlTarget {
     }
   }
 
-  #offload(offloads: bigint): void {
-    this.#backend.setOffloads(net.tunOffloads(offloads));
+  /** Does what only a host's end that is gone refuses. */
+  #tellHost(change: () => void): void {
+    if (this.#lost !== undefined) return;
+    try {
+      change();
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      this.#noteLoss(error.errno);
+    }
+  }
+
+  #takeOffloads(offloads: bigint): true {
     this.#offloads = offloads;
     const { merge, limit } = this.#terms;
     const largest = net.takesLargePackets(offloads) ? PACKET_MAX : Math.min(limit, ORDINARY_PACKET);
     // One buffer has to hold a packet where it can't be spread over several.
     this.#terms.target = merge ? largest : 1;
+    return true;
+  }
+
+  #takePairs(pairs: number): true {
+    this.#pairs = pairs;
+    this.#enable();
+    return true;
   }
 
   #usePairs(pairs: number): void {
     const used = this.#has(net.VIRTIO_NET_F_MQ) ? pairs : 1;
-    this.#backend.usePorts(used);
-    this.#pairs = used;
-    this.#enable();
+    this.#tellHost(() => this.#backend.usePorts(used));
+    this.#takePairs(used);
   }
 
   #enable(): void {
@@ -302,7 +321,7 @@ export class NetDevice implements VirtioDevice, ControlTarget {
   }
 
   #setLink(up: boolean): void {
-    if (this.#lost === undefined) this.#backend.setCarrier(up);
+    this.#tellHost(() => this.#backend.setCarrier(up));
     this.#link = up;
     this.#updateStatus();
     this.#enable();

@@ -79,12 +79,17 @@ export class Receiver {
     this.#buffers = undefined;
   }
 
-  /** Whether packets are taken from the host: there is a link, and the queue is in use. */
+  /**
+   * Whether packets are taken from the host: there is a link, and the queue is in use. It begins in a later turn: what
+   * a driver did wrong must not become the error of whoever asks for this.
+   */
   enable(enabled: boolean): void {
     if (enabled === this.#enabled) return;
     this.#enabled = enabled;
     this.#rest();
-    if (enabled) this.#run();
+    if (!enabled || this.#queue === undefined) return;
+    this.#waiting = true;
+    this.#timer.set(0);
   }
 
   /** There may be buffers. */
@@ -94,7 +99,7 @@ export class Receiver {
 
   /** The limits have changed. */
   limitsChanged(): void {
-    if (this.#timer.armed && !this.#waiting) this.#run();
+    if (this.#timer.armed && !this.#waiting) this.#timer.set(0);
   }
 
   /** Ends its poll and its timer for good. */

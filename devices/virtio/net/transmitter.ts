@@ -67,12 +67,15 @@ export class Transmitter {
     this.#queue = undefined;
   }
 
-  /** Whether packets go to the host: there is a link, and the queue is in use. They are dropped otherwise. */
+  /**
+   * Whether packets go to the host: there is a link, and the queue is in use. They are dropped otherwise. It begins in
+   * a later turn: what a driver did wrong must not become the error of whoever asks for this.
+   */
   enable(enabled: boolean): void {
     if (enabled === this.#enabled) return;
     this.#enabled = enabled;
     this.#poll.disarm();
-    this.#run();
+    if (this.#queue !== undefined) this.#timer.set(0);
   }
 
   /** There may be packets. */
@@ -82,7 +85,7 @@ export class Transmitter {
 
   /** The limits have changed. */
   limitsChanged(): void {
-    if (this.#timer.armed) this.#run();
+    if (this.#timer.armed) this.#timer.set(0);
   }
 
   /** Ends its poll and its timer for good. */

@@ -17,7 +17,7 @@ import {
   PLAIN_HEADER,
   type Received,
   TestTap,
-} from "./net_test_rig.ts";
+} from "./test_rig.ts";
 
 const ignore = !CAN_MAKE_TAPS;
 /** Where the payload of a UDP datagram begins in a frame. */

@@ -20,7 +20,7 @@ import {
   pattern,
   PLAIN_HEADER,
   TestTap,
-} from "./net_test_rig.ts";
+} from "./test_rig.ts";
 
 const ignore = !CAN_MAKE_TAPS;
 /** Where the payload of a UDP datagram begins in a frame. */
@@ -37,8 +37,8 @@ forEachLayout((layout) => {
     for (const packet of sent) {
       rig.offer(1, { readable: [packet.subarray(0, 50), packet.subarray(50)] });
     }
+    rig.run(() => rig.metrics.read().tx_blocked === 1);
     assert.deepEqual([port.packets, rig.collect(1).length], [0, 0]);
-    assert.equal(rig.metrics.read().tx_blocked, 1);
     // A pause in between loses nothing.
     rig.stop();
     rig.resume();
@@ -135,6 +135,10 @@ Deno.test({
     rig.request(1, { readable: [new Uint8Array(100)] });
     assert.equal(rig.metrics.read().tx_dropped, 1);
     assert.throws(() => rig.command("link", "up"), /is gone/);
+    // The driver can still be reset, and come again.
+    rig.reset();
+    rig.start();
+    assert.equal(rig.failure, undefined);
     // Nothing is polled, and nothing spins.
     const began = performance.now();
     rig.loop.turn(50);

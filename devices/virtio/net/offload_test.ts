@@ -21,7 +21,7 @@ import {
   type Received,
   sum16,
   TestTap,
-} from "./net_test_rig.ts";
+} from "./test_rig.ts";
 import { HOLD_MS } from "./receiver.ts";
 
 const ignore = !CAN_MAKE_TAPS;

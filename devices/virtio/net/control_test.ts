@@ -16,7 +16,7 @@ import {
   VIRTIO_NET_ERR,
   VIRTIO_NET_OK,
 } from "./control.ts";
-import { FakeBackend, fakeCard, GUEST_MAC, macBytes } from "./net_test_rig.ts";
+import { FakeBackend, fakeCard, GUEST_MAC, macBytes } from "./test_rig.ts";
 import {
   VIRTIO_NET_F_CTRL_MAC_ADDR,
   VIRTIO_NET_F_GUEST_CSUM,

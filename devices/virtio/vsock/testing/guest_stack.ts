@@ -237,9 +237,11 @@ export class GuestStack {
     this.sockets.delete(socket);
   }
 
-  /** Goes on until there is nothing left to do. */
-  step(): void {
-    while (this.#once());
+  /** Goes on until there is nothing left to do. @returns whether there was anything */
+  step(): boolean {
+    let progress = false;
+    while (this.#once()) progress = true;
+    return progress;
   }
 
   #once(): boolean {

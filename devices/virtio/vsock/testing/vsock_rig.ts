@@ -88,13 +88,18 @@ export class VsockRig implements AsyncDisposable {
     this.run(() => performance.now() >= end, milliseconds + 5000);
   }
 
-  /** One round of the guest and the programs, as far as they get without the device's loop. */
+  /** Lets the guest and the programs go on as far as they get without the device's loop. */
   step(): void {
-    for (const peer of this.peers) {
-      peer.write();
-      peer.read();
+    let progress = true;
+    while (progress) {
+      progress = false;
+      for (const peer of this.peers) {
+        if (peer.write()) progress = true;
+        if (peer.read()) progress = true;
+      }
+      const serving = this.rig.started && this.rig.failure === undefined;
+      if (serving && this.#guest?.step()) progress = true;
     }
-    if (this.rig.started && this.rig.failure === undefined) this.#guest?.step();
   }
 
   /** A connection from the guest to a listening program: both ends. */

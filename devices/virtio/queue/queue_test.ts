@@ -248,6 +248,13 @@ Deno.test("a split queue's indices wrap at 16 bits", () => {
   }
 });
 
+Deno.test("a split queue with event indices has no flags that could ask for silence", () => {
+  const rig = new QueueRig(LAYOUTS[1], 4);
+  rig.memory.writeU16(rig.ring.configuration.deviceArea, 1);
+  rig.queue = rig.open();
+  assert.equal(rig.memory.readU16(rig.ring.configuration.deviceArea), 0);
+});
+
 Deno.test("a packed queue may have any size, and any buffer ids", () => {
   for (const size of [1, 3, 7, 100]) {
     const rig = new QueueRig(LAYOUTS[2], size);

@@ -20,7 +20,7 @@ const eight = 8n;
  */
 export function signalEventFd(fd: number): void {
   for (;;) {
-    if (libc.write(fd, one, eight) === eight) return;
+    if (libc.write(fd, one, eight) === 8) return;
     const code = errno();
     if (code === EAGAIN) return;
     if (code !== EINTR) throw new SysError("write", code, `signalling eventfd ${fd}`);
@@ -52,7 +52,7 @@ export class EventFd implements Disposable {
   /** Takes the counter's value and sets it to zero; 0n when nothing was signalled. */
   drain(): bigint {
     for (;;) {
-      if (libc.read(this.#fd.raw, this.#bytes, eight) === eight) return this.#counter[0];
+      if (libc.read(this.#fd.raw, this.#bytes, eight) === 8) return this.#counter[0];
       const code = errno();
       if (code === EAGAIN) return 0n;
       if (code !== EINTR) throw new SysError("read", code, this.what);

@@ -80,7 +80,7 @@ export class Fd implements Disposable {
  */
 export function read(fd: number, into: Uint8Array<ArrayBufferLike>, what: string): number {
   for (;;) {
-    const n = Number(libc.read(fd, into as Uint8Array<ArrayBuffer>, BigInt(into.length)));
+    const n = libc.read(fd, into as Uint8Array<ArrayBuffer>, BigInt(into.length));
     if (n >= 0) return n;
     const code = errno();
     if (code !== EINTR) throw new SysError("read", code, what);
@@ -95,7 +95,7 @@ export function read(fd: number, into: Uint8Array<ArrayBufferLike>, what: string
 export function writeAll(fd: number, bytes: Uint8Array<ArrayBufferLike>, what: string): void {
   let rest = bytes as Uint8Array<ArrayBuffer>;
   while (rest.length > 0) {
-    const n = Number(libc.write(fd, rest, BigInt(rest.length)));
+    const n = libc.write(fd, rest, BigInt(rest.length));
     if (n >= 0) {
       rest = rest.subarray(n);
       continue;

@@ -24,10 +24,10 @@ const library = Deno.dlopen("libc.so.6", {
   // int close(int fd);
   close: { parameters: ["i32"], result: "i32" },
   // ssize_t read(int fd, void *buf, size_t count);
-  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   // ssize_t write(int fd, const void *buf, size_t count);
-  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-  // ssize_t readv(int fd, const struct iovec *iov, int iovcnt);  (at most 0x7ffff000: an int holds it)
+  write: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+  // ssize_t readv(int fd, const struct iovec *iov, int iovcnt);
   readv: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   // ssize_t writev(int fd, const struct iovec *iov, int iovcnt);
   writev: { parameters: ["i32", "pointer", "i32"], result: "i32" },

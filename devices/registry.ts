@@ -11,12 +11,13 @@ import { entropy } from "./virtio/entropy/mod.ts";
 import type { VirtioModule } from "./virtio/module.ts";
 import { net } from "./virtio/net/mod.ts";
 import { virtioMmio } from "./virtio/transport/mmio.ts";
+import { vsock } from "./virtio/vsock/mod.ts";
 import type { AttachContext, AttachedDevice, DeviceModule, DeviceSpec } from "./device.ts";
 import { pciHost } from "./pci/mod.ts";
 import { acpiPm, debugExit, i8042, port92, postCode, rtc, serial } from "./legacy/mod.ts";
 
 /** Every kind of virtio device that there is, in the order in which machines plug them in. */
-const virtio = [block, net, entropy, balloon] as const satisfies readonly VirtioModule[];
+const virtio = [block, net, vsock, entropy, balloon] as const satisfies readonly VirtioModule[];
 
 /** Every kind of device that answers on a bus by itself. */
 const modules: readonly DeviceModule<never, DeviceSpec>[] = [

@@ -7,6 +7,7 @@
 import type { DeviceOptions, ValuesOf } from "./options.ts";
 import { balloon } from "./virtio/balloon/mod.ts";
 import { block } from "./virtio/block/mod.ts";
+import { console } from "./virtio/console/mod.ts";
 import { entropy } from "./virtio/entropy/mod.ts";
 import type { VirtioModule } from "./virtio/module.ts";
 import { net } from "./virtio/net/mod.ts";
@@ -17,7 +18,14 @@ import { pciHost } from "./pci/mod.ts";
 import { acpiPm, debugExit, i8042, port92, postCode, rtc, serial } from "./legacy/mod.ts";
 
 /** Every kind of virtio device that there is, in the order in which machines plug them in. */
-const virtio = [block, net, vsock, entropy, balloon] as const satisfies readonly VirtioModule[];
+const virtio = [
+  block,
+  net,
+  vsock,
+  console,
+  entropy,
+  balloon,
+] as const satisfies readonly VirtioModule[];
 
 /** Every kind of device that answers on a bus by itself. */
 const modules: readonly DeviceModule<never, DeviceSpec>[] = [

@@ -4,15 +4,8 @@
  */
 import { errno, SysError } from "./errno.ts";
 import { Fd } from "./fd.ts";
+import { io_uring_params, SYS_io_uring_setup } from "./io_uring_abi.ts";
 import { libc } from "./libc.ts";
-
-/** The number of io_uring_setup(2), the same on x86-64 and aarch64 (asm-generic/unistd.h). */
-const SYS_IO_URING_SETUP = 425n;
-
-/** The size of struct io_uring_params (linux/io_uring.h). */
-const PARAMS_SIZE = 120;
-/** Where `features` is in it. */
-const FEATURES_OFFSET = 20;
 
 /** What io_uring_setup(2) said about itself. */
 export interface IoUring {
@@ -28,9 +21,9 @@ export interface IoUring {
  */
 export function probeIoUring(): IoUring {
   // All flags zero: the kernel chooses everything but the number of entries.
-  const params = new Uint8Array(PARAMS_SIZE);
-  const fd = Number(libc.syscall_u32_buffer(SYS_IO_URING_SETUP, 1, params));
+  const params = new Uint8Array(io_uring_params.size);
+  const fd = Number(libc.syscall_u32_buffer(BigInt(SYS_io_uring_setup), 1, params));
   if (fd < 0) throw new SysError("io_uring_setup", errno(), "setting up an io_uring");
   new Fd(fd, "io_uring").close();
-  return { features: new DataView(params.buffer).getUint32(FEATURES_OFFSET, true) };
+  return { features: new DataView(params.buffer).getUint32(io_uring_params.features, true) };
 }

@@ -31,7 +31,7 @@ export class IoVectors {
   }
 
   /**
-   * Sets one vector.
+   * Sets one vector. It does not keep the memory that it points to from being collected.
    *
    * @param index below {@linkcode capacity}; a larger one throws
    * @param address a host address, as GuestMemory.hostAddress gives it

@@ -47,7 +47,8 @@ export interface IoTimer {
 
 /**
  * One slot for one asynchronous system call at a time. The buffers of a call belong to the kernel from the
- * call until the callback, and must be kept reachable for so long by who owns them; the vectors need not be.
+ * call until the callback, and must be kept reachable for so long by who owns them. The vectors are kept by the
+ * call, but must not be set anew before the callback.
  *
  * Each result is as the system call's: the bytes that were moved, or 0; a negative errno where it failed.
  */

@@ -16,7 +16,9 @@ import {
   VIRTIO_NET_ERR,
   VIRTIO_NET_OK,
 } from "./control.ts";
-import { FakeBackend, fakeCard, GUEST_MAC, macBytes } from "./test_rig.ts";
+import { FakeBackend, fakeCard } from "./testing/fake_backend.ts";
+import { macBytes } from "./testing/packets.ts";
+import { GUEST_MAC } from "./testing/taps.ts";
 import {
   VIRTIO_NET_F_CTRL_MAC_ADDR,
   VIRTIO_NET_F_GUEST_CSUM,

@@ -4,10 +4,7 @@ import { DeviceRig } from "../testing/rig.ts";
 import { net } from "./mod.ts";
 import {
   be16,
-  CAN_MAKE_TAPS,
   datagram,
-  GUEST_MAC,
-  HostSocket,
   ipBytes,
   join,
   macBytes,
@@ -16,8 +13,8 @@ import {
   pattern,
   PLAIN_HEADER,
   type Received,
-  TestTap,
-} from "./test_rig.ts";
+} from "./testing/packets.ts";
+import { CAN_MAKE_TAPS, GUEST_MAC, HostSocket, TestTap } from "./testing/taps.ts";
 
 const ignore = !CAN_MAKE_TAPS;
 /** Where the payload of a UDP datagram begins in a frame. */

@@ -4,7 +4,7 @@ import { openTap, setTapOffloads } from "../../../src/ffi/mod.ts";
 import { bit } from "../features.ts";
 import * as features from "./features.ts";
 import { formatMac, isCardAddress, machineMac, parseMac } from "./mac.ts";
-import { CAN_MAKE_TAPS, TestTap } from "./test_rig.ts";
+import { CAN_MAKE_TAPS, TestTap } from "./testing/taps.ts";
 import { probeOffloads } from "./open_tap.ts";
 
 const GUEST = [

@@ -7,20 +7,9 @@ import { forEachLayout } from "../testing/driver.ts";
 import { DeviceRig } from "../testing/rig.ts";
 import { CONFIG_STATUS } from "./config.ts";
 import { net } from "./mod.ts";
-import {
-  CAN_MAKE_TAPS,
-  datagram,
-  FakeBackend,
-  fakeCard,
-  GUEST_MAC,
-  HostSocket,
-  join,
-  offerBuffers,
-  packets,
-  pattern,
-  PLAIN_HEADER,
-  TestTap,
-} from "./test_rig.ts";
+import { FakeBackend, fakeCard } from "./testing/fake_backend.ts";
+import { datagram, join, offerBuffers, packets, pattern, PLAIN_HEADER } from "./testing/packets.ts";
+import { CAN_MAKE_TAPS, GUEST_MAC, HostSocket, TestTap } from "./testing/taps.ts";
 
 const ignore = !CAN_MAKE_TAPS;
 /** Where the payload of a UDP datagram begins in a frame. */

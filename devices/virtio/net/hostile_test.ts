@@ -16,15 +16,8 @@ import type { Random } from "../testing/random.ts";
 import type { DeviceRig } from "../testing/rig.ts";
 import { net } from "./mod.ts";
 import { HEADER_SIZE, PACKET_MAX } from "./packet.ts";
-import {
-  CAN_MAKE_TAPS,
-  datagram,
-  join,
-  largeSegment,
-  pattern,
-  PLAIN_HEADER,
-  TestTap,
-} from "./test_rig.ts";
+import { datagram, join, largeSegment, pattern, PLAIN_HEADER } from "./testing/packets.ts";
+import { CAN_MAKE_TAPS, TestTap } from "./testing/taps.ts";
 
 const PAIRS = 2;
 

@@ -6,19 +6,9 @@ import assert from "node:assert/strict";
 import { forEachLayout } from "../testing/driver.ts";
 import { DeviceRig } from "../testing/rig.ts";
 import { net } from "./mod.ts";
-import {
-  CAN_MAKE_TAPS,
-  FakeBackend,
-  fakeCard,
-  GUEST_MAC,
-  HostSocket,
-  join,
-  offerBuffers,
-  packets,
-  pattern,
-  PLAIN_HEADER,
-  TestTap,
-} from "./test_rig.ts";
+import { FakeBackend, fakeCard } from "./testing/fake_backend.ts";
+import { join, offerBuffers, packets, pattern, PLAIN_HEADER } from "./testing/packets.ts";
+import { CAN_MAKE_TAPS, GUEST_MAC, HostSocket, TestTap } from "./testing/taps.ts";
 
 const ignore = !CAN_MAKE_TAPS;
 /** How far a measured rate may be from the limit. */

@@ -9,8 +9,6 @@ import { bit } from "../features.ts";
 import { GUEST_OFFLOADS, VIRTIO_NET_F_MRG_RXBUF } from "./features.ts";
 import { net } from "./mod.ts";
 import {
-  CAN_MAKE_TAPS,
-  GUEST_MAC,
   ipBytes,
   join,
   largeSegment,
@@ -20,8 +18,8 @@ import {
   PLAIN_HEADER,
   type Received,
   sum16,
-  TestTap,
-} from "./test_rig.ts";
+} from "./testing/packets.ts";
+import { CAN_MAKE_TAPS, GUEST_MAC, TestTap } from "./testing/taps.ts";
 import { HOLD_MS } from "./receiver.ts";
 
 const ignore = !CAN_MAKE_TAPS;

@@ -8,7 +8,7 @@ import { DeviceRig } from "../testing/rig.ts";
 import { hasFeature } from "../features.ts";
 import { VIRTIO_NET_F_CSUM, VIRTIO_NET_F_HOST_USO, VIRTIO_NET_F_MTU } from "./features.ts";
 import { net } from "./mod.ts";
-import { CAN_MAKE_TAPS, TestTap } from "./test_rig.ts";
+import { CAN_MAKE_TAPS, TestTap } from "./testing/taps.ts";
 import { NET_OPTIONS } from "./options.ts";
 
 const ignore = !CAN_MAKE_TAPS;

@@ -25,8 +25,10 @@ const MTU_MAX = 65535;
 export const LIMIT_PREFIXES = ["rx-", "tx-"] as const;
 
 /**
- * `--net TAP,...` and the file's `nets`. The limits `rx-` are on
- * what the guest receives, `tx-` on what it sends; each packet is an operation.
+ * `--net TAP,...` and the file's `nets`.
+ *
+ * The limits `rx-` are on what the guest receives, `tx-` on what it sends; each packet is an operation. Packets beyond
+ * them wait: the guest's in its queue, the host's in the tap, which drops what it has no room for (its `txqueuelen`).
  */
 export const NET_OPTIONS = defineOptions({
   flag: "net",

@@ -8,18 +8,8 @@ import { DeviceRig } from "../testing/rig.ts";
 import { bit } from "../features.ts";
 import { VIRTIO_NET_F_MQ } from "./features.ts";
 import { net } from "./mod.ts";
-import {
-  CAN_MAKE_TAPS,
-  datagram,
-  GUEST_MAC,
-  HostSocket,
-  join,
-  offerBuffers,
-  packets,
-  pattern,
-  PLAIN_HEADER,
-  TestTap,
-} from "./test_rig.ts";
+import { datagram, join, offerBuffers, packets, pattern, PLAIN_HEADER } from "./testing/packets.ts";
+import { CAN_MAKE_TAPS, GUEST_MAC, HostSocket, TestTap } from "./testing/taps.ts";
 
 const ignore = !CAN_MAKE_TAPS;
 const PAIRS = 3;

@@ -205,9 +205,10 @@ export class VirtioRunner {
     this.#resetting = true;
     this.#stop();
     this.#io.whenIdle(() => {
-      this.#device.reset();
-      this.#queues = [];
+      // From here on nobody is there who could be told of a changed configuration.
       this.#state = "off";
+      this.#queues = [];
+      this.#device.reset();
       this.#resetting = false;
       this.#shared.finishReset();
       // The next driver may not have waited for this.

@@ -17,6 +17,8 @@ class Witness implements VirtioDevice {
   readonly calls: string[] = [];
   /** Thrown by the next kick. */
   fault: Error | undefined;
+  /** Changes the configuration at a reset. */
+  restoresConfig = false;
   queue: Virtqueue | undefined;
   readonly operation: IoOperation;
   readonly #chain = new DescriptorChain(8);
@@ -44,6 +46,7 @@ class Witness implements VirtioDevice {
 
   reset(): void {
     this.calls.push("reset");
+    if (this.restoresConfig) this.context.config.update(0, Uint8Array.of(1));
   }
 
   configWritten(): void {
@@ -276,6 +279,18 @@ Deno.test("a change of the configuration is seen whole, counted, and told", () =
   config.update(0, Uint8Array.of(7, 8));
   assert.equal(bench.interrupts, 1);
   assert.equal(bench.shared.get(Word.interruptStatus), Interrupt.configuration);
+});
+
+Deno.test("what a device restores of its configuration at a reset interrupts nobody", () => {
+  using bench = new Bench();
+  bench.ready();
+  bench.device.restoresConfig = true;
+  bench.interrupts = 0;
+  bench.requestReset();
+  bench.signal(bench.control);
+  assert(bench.device.calls.includes("reset"));
+  assert.equal(bench.interrupts, 0);
+  assert.equal(bench.shared.get(Word.interruptStatus), 0);
 });
 
 Deno.test("the driver's write to the configuration reaches the device once", () => {

@@ -6,6 +6,7 @@ import type { Job } from "./io_loop_test_worker.ts";
 import { type IoScope, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from "./io_scope.ts";
 import { SysError } from "./errno.ts";
 import { liveMappings } from "./mapping.ts";
+import { currentThread } from "./signal.ts";
 import { Buffers, openDescriptors } from "./test_files.ts";
 import { SHUT_WR, shutdownSocket, socketPair } from "./unix_socket.ts";
 import { readv, writev } from "./vectored_io.ts";
@@ -288,7 +289,7 @@ Deno.test("an idle loop sleeps in one turn, and takes no processor time", () => 
   scope.event(event.raw, never);
   scope.poll(event.raw, POLLIN, never).arm();
   const ticks = () => {
-    const stat = Deno.readTextFileSync(`/proc/self/task/${Deno.pid}/stat`);
+    const stat = Deno.readTextFileSync(`/proc/self/task/${currentThread()}/stat`);
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return Number(fields[11]) + Number(fields[12]);
   };

@@ -17,70 +17,19 @@
  * @module
  */
 import { EAGAIN, ECONNRESET, EPIPE, type IoVectors } from "../../../src/ffi/mod.ts";
-import type { GuestMemory } from "../../../src/memory/mod.ts";
 import type { DescriptorChain } from "../queue/chain.ts";
-import type { ByteStore, ByteStores } from "./byte_store.ts";
+import type { ByteStore } from "./byte_store.ts";
 import { GivenCredit, PeerCredit } from "./credit.ts";
+import { type ConnectionOwner, type ConnectionState, MAX_BATCH } from "./connection_owner.ts";
 import type { HostStream, StreamListener } from "./host.ts";
 import { HEADER_SIZE, HOST_CID, Op, type PacketHeader, Shutdown, TYPE_STREAM } from "./packet.ts";
-import { Turn, type TurnList } from "./turns.ts";
+import { PendingControl } from "./pending.ts";
+import { Turn } from "./turns.ts";
 
 /** How long a guest may take to answer a request of the host's, in milliseconds. */
 export const REQUEST_TIMEOUT_MS = 2000;
 /** How long a guest may take to reset a connection that both sides have shut down, in milliseconds. */
 export const SHUTDOWN_TIMEOUT_MS = 2000;
-
-/** What a connection needs of the device that it belongs to. */
-export interface ConnectionOwner {
-  readonly memory: GuestMemory;
-  /** The guest's context id. */
-  readonly cid: number;
-  /** Now, in milliseconds. */
-  readonly now: number;
-  /** Stores for what the host has no room for; their capacity is the credit of each connection. */
-  readonly stores: ByteStores;
-  /** Scratch for writes. */
-  readonly vectors: IoVectors;
-  /** The connections that have a control packet for the guest. */
-  readonly control: TurnList<Connection>;
-  /** The connections that may have data for the guest. */
-  readonly data: TurnList<Connection>;
-  /** It is over, and its ports are free. */
-  ended(connection: Connection): void;
-  /** Its ports are free, and it still has something for the host. */
-  orphaned(connection: Connection): void;
-  /** Wants {@linkcode Connection.expire} to be called at this time, in milliseconds. */
-  expectAt(deadline: number): void;
-}
-
-/**
- * - `requested`: the host has asked, and the guest hasn't answered
- * - `established`: data flows, in one direction at least
- * - `closing`: all was said in both directions; the guest's reset is waited for
- * - `reset`: the guest has to be told that it is over
- * - `orphaned`: the guest has forgotten it; the host gets the rest
- * - `ended`: it's over
- */
-export type ConnectionState =
-  | "requested"
-  | "established"
-  | "closing"
-  | "reset"
-  | "orphaned"
-  | "ended";
-
-/** Control packets that the guest has to be sent. */
-const Pending = {
-  request: 1,
-  response: 2,
-  reset: 4,
-  shutdown: 8,
-  creditUpdate: 16,
-  creditRequest: 32,
-} as const;
-
-/** How many of the guest's buffers one read fills at most. */
-export const MAX_BATCH = 16;
 
 /** One connection. */
 export class Connection implements StreamListener {
@@ -90,10 +39,9 @@ export class Connection implements StreamListener {
   batch = 1;
   readonly #owner: ConnectionOwner;
   readonly #stream: HostStream;
-  readonly #controlTurn = new Turn<Connection>(this);
+  readonly #pending: PendingControl<Connection>;
   readonly #dataTurn = new Turn<Connection>(this);
   #state: ConnectionState;
-  #pending = 0;
 
   /** What waits for the host, if anything does. */
   #store: ByteStore | undefined = undefined;
@@ -120,15 +68,16 @@ export class Connection implements StreamListener {
     state: "requested" | "established",
   ) {
     this.#owner = owner;
+    this.#pending = new PendingControl(new Turn<Connection>(this), owner.control);
     this.#given = new GivenCredit(owner.stores.capacity);
     this.#stream = stream;
     this.#state = state;
     stream.listener = this;
     if (state === "requested") {
       this.#expect(REQUEST_TIMEOUT_MS);
-      this.#pend(Pending.request);
+      this.#pending.add(Op.request);
     } else {
-      this.#pend(Pending.response);
+      this.#pending.add(Op.response);
     }
   }
 
@@ -168,7 +117,7 @@ export class Connection implements StreamListener {
       case Op.creditUpdate:
         return;
       case Op.creditRequest:
-        return this.#pend(Pending.creditUpdate);
+        return this.#pending.add(Op.creditUpdate);
       default:
         return this.reset();
     }
@@ -179,7 +128,7 @@ export class Connection implements StreamListener {
     this.#peer.update(header.bufferSize, header.forwarded);
     if (this.credit === 0) return;
     this.#creditAsked = false;
-    this.#unpend(Pending.creditRequest);
+    this.#pending.remove(Op.creditRequest);
     this.#offer();
   }
 
@@ -244,7 +193,7 @@ export class Connection implements StreamListener {
   /** Bytes went on; the guest is told when half of its credit came back. */
   #forward(bytes: number): void {
     const due = this.#given.forward(bytes);
-    if (due && this.#state === "established") this.#pend(Pending.creditUpdate);
+    if (due && this.#state === "established") this.#pending.add(Op.creditUpdate);
   }
 
   // ---- from the host
@@ -299,7 +248,7 @@ export class Connection implements StreamListener {
     if (this.credit > 0) return true;
     if (!this.#creditAsked) {
       this.#creditAsked = true;
-      this.#pend(Pending.creditRequest);
+      this.#pending.add(Op.creditRequest);
     }
     return false;
   }
@@ -350,42 +299,15 @@ export class Connection implements StreamListener {
     header.flags = op === Op.shutdown ? this.#hostShutdown : 0;
     header.bufferSize = this.#given.size;
     header.forwarded = this.#given.tell();
-    this.#unpend(Pending.creditUpdate);
+    this.#pending.remove(Op.creditUpdate);
   }
 
-  /** Fills in the next control packet, and gets in line again if there's another. */
+  /** Fills in the next control packet, of which there is one, and gets in line again if there's another. */
   nextControl(header: PacketHeader): void {
-    const pending = this.#pending;
-    if ((pending & Pending.reset) !== 0) {
-      this.header(header, Op.reset, 0);
-      this.#end();
-    } else if ((pending & Pending.request) !== 0) {
-      this.#unpend(Pending.request);
-      this.header(header, Op.request, 0);
-    } else if ((pending & Pending.response) !== 0) {
-      this.#unpend(Pending.response);
-      this.header(header, Op.response, 0);
-    } else if ((pending & Pending.shutdown) !== 0) {
-      this.#unpend(Pending.shutdown);
-      this.#hostShutdownTold = this.#hostShutdown;
-      this.header(header, Op.shutdown, 0);
-    } else if ((pending & Pending.creditRequest) !== 0) {
-      this.#unpend(Pending.creditRequest);
-      this.header(header, Op.creditRequest, 0);
-    } else {
-      this.header(header, Op.creditUpdate, 0);
-    }
-    if (this.#pending !== 0) this.#owner.control.push(this.#controlTurn);
-  }
-
-  #pend(what: number): void {
-    this.#pending |= what;
-    this.#owner.control.push(this.#controlTurn);
-  }
-
-  #unpend(what: number): void {
-    this.#pending &= ~what;
-    if (this.#pending === 0) this.#owner.control.remove(this.#controlTurn);
+    const op = this.#pending.next();
+    if (op === Op.shutdown) this.#hostShutdownTold = this.#hostShutdown;
+    this.header(header, op, 0);
+    if (op === Op.reset) this.#end();
   }
 
   #offer(): void {
@@ -414,20 +336,20 @@ export class Connection implements StreamListener {
       this.#expect(SHUTDOWN_TIMEOUT_MS);
       this.#leaveStream();
     }
-    if (this.#hostShutdown !== this.#hostShutdownTold) this.#pend(Pending.shutdown);
+    if (this.#hostShutdown !== this.#hostShutdownTold) this.#pending.add(Op.shutdown);
   }
 
   /** Ends it for both sides at once. */
   reset(): void {
     if (this.#state === "reset" || this.#state === "ended") return;
     if (this.#state === "orphaned") return this.#end();
-    const unheard = (this.#pending & Pending.request) !== 0;
+    const unheard = this.#pending.has(Op.request);
     this.#leave();
     this.#leaveStream();
     // A guest that was never told of it need not hear of its end.
     if (unheard) return this.#end();
     this.#state = "reset";
-    this.#pend(Pending.reset);
+    this.#pending.add(Op.reset);
   }
 
   /** Something took too long. @param now in milliseconds */
@@ -456,8 +378,7 @@ export class Connection implements StreamListener {
   /** Has nothing for the guest any more. */
   #leave(): void {
     this.deadline = Infinity;
-    this.#pending = 0;
-    this.#owner.control.remove(this.#controlTurn);
+    this.#pending.clear();
     this.#owner.data.remove(this.#dataTurn);
   }
 

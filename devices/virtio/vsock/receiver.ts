@@ -11,7 +11,8 @@ import type { RateLimiter, RateLimits } from "../../limits/mod.ts";
 import type { DeviceContext } from "../module.ts";
 import { DescriptorChain } from "../queue/chain.ts";
 import { type Virtqueue, VirtqueueError } from "../queue/virtqueue.ts";
-import { type Connection, MAX_BATCH } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import { MAX_BATCH } from "./connection_owner.ts";
 import { HEADER_SIZE, Op, PacketHeader } from "./packet.ts";
 import type { Switch } from "./switch.ts";
 

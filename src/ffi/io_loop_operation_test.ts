@@ -10,15 +10,12 @@ import {
   type IoScope,
   RWF_DSYNC,
 } from "./io_scope.ts";
+import { never } from "./io_loop_test_rig.ts";
 import { IoVectors } from "./io_vectors.ts";
 import { createMemFd } from "./mapping.ts";
 import { Buffers, inDirectory, newFile, temporaryFilesTake } from "./test_files.ts";
 import { socketPair } from "./unix_socket.ts";
 import { writev } from "./vectored_io.ts";
-
-const never = (error: unknown = new Error("a callback that may not come")) => {
-  throw error;
-};
 
 /** Turns the loop until nothing of a scope is under way. */
 function finish(loop: IoLoop, scope: IoScope): void {

@@ -123,7 +123,7 @@ export interface VirtioModule<O extends DeviceOptions = DeviceOptions, Backend =
   create(options: InputOf<O>, context: CreateContext): VirtioDescription<Backend>;
   /** Opens the core in an I/O isolate. */
   open(description: VirtioDescription<Backend>, context: DeviceContext): VirtioDevice;
-  /** Of a kind made of parts: the part that carries the machine's console. */
+  /** Of a kind made of parts: the one part of a device that carries the machine's console. */
   readonly consolePart?: ValuesOf<O>;
   /** The host's end of that part; in the main isolate. */
   console?(description: VirtioDescription<Backend>): ConsolePort;

@@ -53,9 +53,12 @@ export function parseDevices(
         return [];
       }
     });
+    if (console && consolePart !== undefined) {
+      const shared = { thread: "shared", packed: false } as const;
+      devices.push({ kind, id: "console", ...shared, input: [consolePart] });
+    }
     if (options.multiplicity === "parts") {
       const parts = read.map(({ values }) => values);
-      if (console && consolePart !== undefined) parts.unshift(consolePart);
       if (parts.length === 0) continue;
       const named = read.find(({ id }) => id !== undefined);
       const thread = read.some(({ thread }) => thread === "own") ? "own" : "shared";

@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import { connectUnix, Fd, read, writeAll } from "../../../src/ffi/mod.ts";
-import { bit } from "../features.ts";
 import { forEachLayout, type Layout } from "../testing/driver.ts";
 import { fuzzDevice } from "../testing/fuzz.ts";
 import { DeviceRig } from "../testing/rig.ts";
-import {
-  ControlEvent,
-  receiveQueue,
-  transmitQueue,
-  VIRTIO_CONSOLE_F_MULTIPORT,
-} from "./protocol.ts";
+import { ControlEvent, receiveQueue, transmitQueue } from "./protocol.ts";
 import { console as module } from "./mod.ts";
 import { RingConsole } from "./ring_backend.ts";
 import type { ConsoleBackend } from "./ends.ts";
@@ -23,16 +17,11 @@ const CONTROL_OUT = 3;
 /** The part with the machine's console, which only the machine itself can ask for. */
 const CONSOLE_PART = { ...module.consolePart!, name: CONSOLE_NAME };
 
-/** A device with the machine's console and further ports. */
-function withConsole(...ports: string[]): DeviceRig<ConsoleBackend> {
+/** A device with the machine's console. */
+function withConsole(): DeviceRig<ConsoleBackend> {
   const owned = new DisposableStack();
-  const parts = ports.map((port) => {
-    const [name, end] = port.split(",");
-    const [key, value] = (end ?? "").split("=");
-    return { ...module.consolePart!, name, ...end === undefined ? {} : { [key]: value } };
-  });
-  const description = module.create([CONSOLE_PART, ...parts], {
-    id: "port",
+  const description = module.create([CONSOLE_PART], {
+    id: "console",
     cpus: 1,
     memorySize: 1 << 24,
     own: (resource) => owned.use(resource),
@@ -134,18 +123,17 @@ forEachLayout((layout: Layout) => {
   Deno.test(`${layout.name}: ports are announced, named, opened and closed`, async () => {
     const folder = await Deno.makeTempDir();
     try {
-      await using rig = withConsole(`agent,uds=${folder}/agent`, `log,file=${folder}/log`);
+      await using rig = DeviceRig.create(module, [
+        `agent,uds=${folder}/agent`,
+        `log,file=${folder}/log`,
+      ]);
       rig.start(layout);
-      greet(rig, [0, 1, 2]);
+      greet(rig, [1, 2]);
       assert.deepEqual(
         heard(rig),
         [
-          "0 portAdd 0",
           "1 portAdd 0",
           "2 portAdd 0",
-          "0 consolePort 1",
-          "0 resize 0 \x19\0P\0",
-          "0 portOpen 1",
           "1 portName 1 agent",
           "2 portName 1 log",
           "2 portOpen 1",
@@ -166,7 +154,6 @@ forEachLayout((layout: Layout) => {
       rig.run(() => rig.collect(receiveQueue(1)).length === 1);
       assert.equal(decoder.decode(rig.completed[receiveQueue(1)][0].bytes), "there");
       assert.deepEqual(rig.command("ports"), [
-        { name: "console", open: false, connected: true },
         { name: "agent", open: true, connected: true },
         { name: "log", open: true, connected: true },
       ]);
@@ -193,14 +180,6 @@ Deno.test("the terminal's size is in the configuration, and its change is told",
   terminal.resize(132, 50);
   rig.run(() => rig.config.changes === 1);
   assert.deepEqual([rig.config.field(0, 2), rig.config.field(2, 2)], [132, 50]);
-});
-
-Deno.test("a driver that knows only one port has the console", async () => {
-  await using rig = withConsole("agent,stdio=true");
-  const terminal = consoleOf(rig);
-  rig.start({ features: rig.description.features & ~bit(VIRTIO_CONSOLE_F_MULTIPORT) });
-  rig.request(1, { readable: [encoder.encode("early")] });
-  assert.equal(await printed(terminal, 5), "early");
 });
 
 Deno.test("a pseudo-terminal is reached through its link, and the link goes with it", async () => {
@@ -236,7 +215,7 @@ Deno.test("a port without an end, with two, with a path that can't be, or a name
     [["agent,file=/tmp/x,stdio"], /port agent: it has 2 ends/],
     [["agent,file=/nowhere/x"], /port agent: file: \/nowhere\/x can't be written/],
     [["a,stdio", "a,stdio"], /port a: there are two/],
-    [Array.from({ length: 32 }, (_, i) => `p${i},stdio`), /32 ports.*at most 31/],
+    [Array.from({ length: 31 }, (_, i) => `p${i},stdio`), /31 ports.*at most 30/],
   ];
   for (const [ports, expected] of wrong) {
     assert.throws(() => DeviceRig.create(module, ports), expected);

@@ -31,17 +31,14 @@ const VERSION = 1;
 /** What the driver is still to be told of a port; each at most once, whatever the guest does. */
 interface News {
   add: boolean;
-  console: boolean;
   name: boolean;
   open: boolean;
-  size: boolean;
 }
 
 /** One port with what is to be said of it. */
 interface Slot {
   readonly number: number;
   readonly port: Port;
-  readonly isConsole: boolean;
   readonly news: News;
 }
 
@@ -62,15 +59,14 @@ export class ConsoleDevice implements VirtioDevice {
     this.#context = context;
     const resized = (columns: number, rows: number) => this.#resized(columns, rows);
     for (const { number, name, end } of backend.ports) {
-      const isConsole = end.kind === "rings";
       const port = new Port(
         name,
         context,
         openBackend(end, name, context, resized),
         () => this.#tell(number, "open"),
       );
-      const news = { add: false, console: false, name: false, open: false, size: false };
-      this.#slots.set(number, { number, port, isConsole, news });
+      const news = { add: false, name: false, open: false };
+      this.#slots.set(number, { number, port, news });
     }
   }
 
@@ -109,12 +105,7 @@ export class ConsoleDevice implements VirtioDevice {
   reset(): void {
     for (const { port, news } of this.#slots.values()) {
       port.setOpen(false);
-      news.add =
-        news.console =
-        news.name =
-        news.open =
-        news.size =
-          false;
+      news.add = news.name = news.open = false;
     }
   }
 
@@ -182,8 +173,7 @@ export class ConsoleDevice implements VirtioDevice {
     if (slot === undefined) return;
     if (event === ControlEvent.portOpen) slot.port.setOpen(value === 1);
     else if (event === ControlEvent.portReady && value === 1) {
-      if (slot.isConsole) slot.news.console = slot.news.size = true;
-      else slot.news.name = true;
+      slot.news.name = true;
       slot.news.open = slot.port.connected;
     }
   }
@@ -200,7 +190,6 @@ export class ConsoleDevice implements VirtioDevice {
     size.setUint16(ConfigOffset.cols, columns, true);
     size.setUint16(ConfigOffset.rows, rows, true);
     this.#context.config.update(ConfigOffset.cols, new Uint8Array(size.buffer));
-    for (const slot of this.#slots.values()) if (slot.isConsole) this.#tell(slot.number, "size");
   }
 
   /** Says what is to be said, as far as the driver has buffers for it. */
@@ -210,7 +199,6 @@ export class ConsoleDevice implements VirtioDevice {
     for (const slot of this.#slots.values()) {
       const { news, port } = slot;
       if (news.add) news.add = !this.#say(queue, slot, ControlEvent.portAdd, 0);
-      if (news.console) news.console = !this.#say(queue, slot, ControlEvent.consolePort, 1);
       if (news.name) {
         news.name = !this.#say(
           queue,
@@ -220,7 +208,6 @@ export class ConsoleDevice implements VirtioDevice {
           this.#encoder.encode(port.name),
         );
       }
-      if (news.size) news.size = !this.#say(queue, slot, ControlEvent.resize, 0, this.#size());
       if (news.open) {
         news.open = !this.#say(queue, slot, ControlEvent.portOpen, port.connected ? 1 : 0);
       }
@@ -242,14 +229,5 @@ export class ConsoleDevice implements VirtioDevice {
     if (more !== undefined) written += chain.write(memory, CONTROL_SIZE, more);
     queue.push(chain, written);
     return true;
-  }
-
-  /**
-   * The terminal's size as Linux reads it from a message: rows, then columns. The specification has columns first
-   * (5.3.6.2), as the configuration has; drivers/char/virtio_console.c has read rows first since its beginning.
-   */
-  #size(): Uint8Array {
-    const { bytes } = this.#context.config;
-    return Uint8Array.of(bytes[2], bytes[3], bytes[0], bytes[1]);
   }
 }

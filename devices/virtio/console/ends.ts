@@ -11,7 +11,7 @@ import {
   openPty,
   SysError,
 } from "../../../src/ffi/mod.ts";
-import { SocketListener } from "../vsock/listener.ts";
+import { SocketListener } from "../host/socket_listener.ts";
 import { type CreateContext, type DeviceContext, DeviceError } from "../module.ts";
 import type { OpenBackend } from "./backend.ts";
 import { FdBackend } from "./fd_backend.ts";
@@ -56,7 +56,12 @@ export function createEnd(options: PortOptions, context: CreateContext): PortEnd
   if (file !== undefined) {
     return { kind: "fd", input: undefined, output: own(openFile(name, file)).raw };
   }
-  if (uds !== undefined) return { kind: "socket", listener: own(new SocketListener(uds)).raw };
+  if (uds !== undefined) {
+    return {
+      kind: "socket",
+      listener: own(new SocketListener(uds, { owner: `port ${name}` })).raw,
+    };
+  }
   if (pty !== undefined) {
     const { controller } = own(new LinkedPty(name, pty)).pty;
     return { kind: "fd", input: controller.raw, output: controller.raw };

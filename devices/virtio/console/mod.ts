@@ -1,5 +1,9 @@
 /**
- * The console device: the machine's console, hvc0, and named byte channels between guest and host (virtio 1.2, 5.3).
+ * The console device (virtio 1.2, 5.3): one with the machine's console, hvc0, and one with named byte channels between
+ * guest and host.
+ *
+ * The two are apart because drivers that know several ports are told a terminal's size by a message whose two fields
+ * Linux has read in both orders over the years; a device with one port says it in its configuration.
  *
  * | the guest controls | what bounds it |
  * | --- | --- |
@@ -27,8 +31,8 @@ import {
 } from "./protocol.ts";
 import { RingConsole } from "./ring_backend.ts";
 
-/** The most ports, the console's among them; Linux has room for as many names. */
-const MAX_PORTS = 31;
+/** The most ports of a device. */
+const MAX_PORTS = 30;
 /** Until the host's terminal says otherwise. */
 const [COLUMNS, ROWS] = [80, 25];
 
@@ -55,15 +59,16 @@ export const console: VirtioModule<typeof CONSOLE_OPTIONS, ConsoleBackend> = {
         throw new DeviceError(`port ${name}: there are two of that name`);
       }
     }
-    const hasConsole = parts[0]?.name === CONSOLE_NAME;
+    const isConsole = parts.some(({ name }) => name === CONSOLE_NAME);
+    if (isConsole && parts.length > 1) throw new Error("a console shares its device with no port");
     // Port 0 is a console's: drivers without MULTIPORT take it for one.
     const ports = parts.map((part, index) => ({
-      number: hasConsole ? index : index + 1,
-      name: part.name === CONSOLE_NAME ? "console" : part.name,
+      number: isConsole ? 0 : index + 1,
+      name: isConsole ? "console" : part.name,
       end: createEnd(part, context),
     }));
-    const count = ports[ports.length - 1].number + 1;
-    const multiport = count > 1;
+    const multiport = !isConsole;
+    const count = ports.length + (multiport ? 1 : 0);
     const config = new DataView(new ArrayBuffer(CONFIG_SIZE));
     config.setUint16(ConfigOffset.cols, COLUMNS, true);
     config.setUint16(ConfigOffset.rows, ROWS, true);

@@ -28,14 +28,11 @@ export function transmitQueue(port: number): number {
   return receiveQueue(port) + 1;
 }
 
-/** Events of control messages (5.3.6.2). */
+/** The events of control messages that are used (5.3.6.2). */
 export const ControlEvent = {
   deviceReady: 0,
   portAdd: 1,
-  portRemove: 2,
   portReady: 3,
-  consolePort: 4,
-  resize: 5,
   portOpen: 6,
   portName: 7,
 } as const;

@@ -3,8 +3,8 @@ import { DeviceError } from "../module.ts";
 import { readDevice } from "../../read_options.ts";
 import { DeviceRig } from "../testing/rig.ts";
 import { HostListener } from "./testing/host_peer.ts";
-import { SocketListener } from "./listener.ts";
-import { vsock } from "./mod.ts";
+import { SocketListener } from "../host/socket_listener.ts";
+import { SOCKET_PURPOSE, vsock } from "./mod.ts";
 import { VSOCK_OPTIONS } from "./options.ts";
 
 async function inDirectory(test: (directory: string) => void | Promise<void>): Promise<void> {
@@ -18,7 +18,7 @@ async function inDirectory(test: (directory: string) => void | Promise<void>): P
 
 /** Asserts that a path is refused with a text, and left as it is. */
 function refuses(path: string, text: RegExp): void {
-  assert.throws(() => new SocketListener(path), (error: unknown) => {
+  assert.throws(() => new SocketListener(path, SOCKET_PURPOSE), (error: unknown) => {
     assert(error instanceof DeviceError, String(error));
     assert.match(error.message, text);
     return true;
@@ -29,7 +29,7 @@ Deno.test("the socket file is its owner's alone, and is removed at the end", () 
   inDirectory((directory) => {
     const path = `${directory}/v.sock`;
     {
-      using listener = new SocketListener(path);
+      using listener = new SocketListener(path, SOCKET_PURPOSE);
       assert(listener.raw > 2);
       const info = Deno.lstatSync(path);
       assert(info.isSocket);
@@ -42,7 +42,7 @@ Deno.test("a file that has taken the socket's place is not removed", () =>
   inDirectory((directory) => {
     const path = `${directory}/v.sock`;
     {
-      using _listener = new SocketListener(path);
+      using _listener = new SocketListener(path, SOCKET_PURPOSE);
       Deno.renameSync(path, `${directory}/old`);
       Deno.writeTextFileSync(path, "another's");
     }
@@ -53,11 +53,11 @@ Deno.test("a socket that its process has left behind is replaced", () =>
   inDirectory((directory) => {
     const path = `${directory}/v.sock`;
     // The file stays when the listening descriptor is closed without it.
-    const left = new SocketListener(path);
+    const left = new SocketListener(path, SOCKET_PURPOSE);
     Deno.renameSync(path, `${directory}/kept`);
     left[Symbol.dispose]();
     Deno.renameSync(`${directory}/kept`, path);
-    using listener = new SocketListener(path);
+    using listener = new SocketListener(path, SOCKET_PURPOSE);
     assert(listener.raw > 2);
   }));
 
@@ -65,7 +65,7 @@ Deno.test("a path where another machine listens is refused, even when its backlo
   inDirectory((directory) => {
     const path = `${directory}/v.sock`;
     {
-      using _other = new SocketListener(path);
+      using _other = new SocketListener(path, SOCKET_PURPOSE);
       refuses(path, /another process listens at .*v\.sock, perhaps another machine/);
       assert(Deno.lstatSync(path).isSocket);
     }
@@ -97,7 +97,7 @@ Deno.test("a path that leaves no room for the longest port is refused with the m
   inDirectory((directory) => {
     const most = 107 - "_4294967294".length;
     const path = `${directory}/`.padEnd(most, "x");
-    using _listener = new SocketListener(path);
+    using _listener = new SocketListener(path, SOCKET_PURPOSE);
     refuses(path + "x", /is 97 bytes long, and with _PORT behind it there is room for 96/);
   }));
 

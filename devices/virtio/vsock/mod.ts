@@ -32,7 +32,7 @@ import {
 import { OptionsError } from "../../options.ts";
 import { VSOCK_METRICS } from "./counters.ts";
 import { configuration, DIRECTIONS, QUEUE_SIZES, VsockDevice } from "./device.ts";
-import { SocketListener } from "./listener.ts";
+import { SocketListener, type SocketPurpose } from "../host/socket_listener.ts";
 import { VSOCK_OPTIONS, type VsockOptions } from "./options.ts";
 import { UnixHost } from "./unix_host.ts";
 
@@ -51,6 +51,12 @@ export interface VsockDescription {
   readonly limits: LimitValues;
 }
 
+/** What the socket at its user's path is for; the longest port of the host's is put behind it. */
+export const SOCKET_PURPOSE: SocketPurpose = {
+  owner: "the vsock device",
+  suffix: { shape: "_PORT", length: "_4294967294".length },
+};
+
 /** Makes and opens socket devices. */
 export const vsock: VirtioModule<typeof VSOCK_OPTIONS, VsockDescription> = {
   kind: "vsock",
@@ -59,7 +65,7 @@ export const vsock: VirtioModule<typeof VSOCK_OPTIONS, VsockDescription> = {
   create(options: VsockOptions, context: CreateContext): VirtioDescription<VsockDescription> {
     const { cid, uds, connections } = options;
     const limits = readLimits(options);
-    const listener = context.own(new SocketListener(uds));
+    const listener = context.own(new SocketListener(uds, SOCKET_PURPOSE));
     return {
       kind: "vsock",
       deviceType: VIRTIO_ID_VSOCK,

@@ -25,8 +25,14 @@ import { DeviceError } from "../module.ts";
 
 /** How many clients may wait to be taken. */
 const BACKLOG = 128;
-/** What is put behind the path for the longest port of the host's. */
-const LONGEST_SUFFIX = "_4294967294".length;
+
+/** What a socket is for. */
+export interface SocketPurpose {
+  /** Whose it is, for messages: `"the vsock device"`. */
+  readonly owner: string;
+  /** What is put behind the path at most for sockets beside it, `_PORT`; nothing when left out. */
+  readonly suffix?: { readonly shape: string; readonly length: number };
+}
 
 /** A socket that listens at a path, with its file. */
 export class SocketListener implements Disposable {
@@ -34,9 +40,9 @@ export class SocketListener implements Disposable {
   readonly #inode: number | null;
 
   /** @throws {DeviceError} that says what's wrong with the path, and the remedy */
-  constructor(readonly path: string) {
-    checkPath(path);
-    const what = `the vsock device's socket ${path}`;
+  constructor(readonly path: string, purpose: SocketPurpose) {
+    checkPath(path, purpose);
+    const what = `the socket ${path} of ${purpose.owner}`;
     this.#fd = listen(path, what);
     this.#inode = Deno.lstatSync(path).ino;
   }
@@ -59,15 +65,14 @@ export class SocketListener implements Disposable {
   }
 }
 
-function checkPath(path: string): void {
-  const length = new TextEncoder().encode(path).length + LONGEST_SUFFIX;
-  if (length <= SOCKET_PATH_LIMIT) return;
-  const most = SOCKET_PATH_LIMIT - LONGEST_SUFFIX;
+function checkPath(path: string, { suffix }: SocketPurpose): void {
+  const length = new TextEncoder().encode(path).length;
+  const most = SOCKET_PATH_LIMIT - (suffix?.length ?? 0);
+  if (length <= most) return;
+  const room = suffix === undefined ? "" : `with ${suffix.shape} behind it `;
   throw new DeviceError(
-    `uds: ${path} is ${
-      length - LONGEST_SUFFIX
-    } bytes long, and with _PORT behind it there is room ` +
-      `for ${most}; use a shorter path, such as one in /run, or a relative one`,
+    `uds: ${path} is ${length} bytes long, and ${room}there is room for ${most}; use a shorter path, ` +
+      "such as one in /run, or a relative one",
   );
 }
 

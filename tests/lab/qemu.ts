@@ -35,10 +35,16 @@ export interface QemuOptions {
  * mitigations only cost time; an oops is made a panic, since a test that goes on after one hangs.
  * On a busy machine the timer's interrupts come late, which the kernel must not take for a broken
  * timer: without `no_timer_check` it panics.
+ *
+ * QEMU 7.2 loses interrupts of a processor that leaves a guest: at each #VMEXIT it clears a bit in
+ * `interrupt_request` without a lock, while other threads set bits there. A one-shot timer whose
+ * interrupt is lost is never set again, and its processor sleeps for ever. Periodic ticks
+ * (`nohz=off highres=off`) come again, and bring what was lost with them.
  */
 const CMDLINE = [
   ...["console=ttyS0", "quiet", "panic=-1", "oops=panic"],
   ...["mitigations=off", "tsc=reliable", "nowatchdog", "no_timer_check"],
+  ...["nohz=off", "highres=off"],
 ].join(" ");
 
 /**

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { UsageError } from "../../src/cli/errors.ts";
+import { parse } from "../../src/cli/program.ts";
+import { configurationOf } from "../../src/cli/run/configuration.ts";
+import type { RunOptions } from "../../src/cli/run/spec.ts";
+import { verbs } from "../../src/cli/verbs.ts";
+import { FakeSystem } from "./fakes.ts";
+
+/** The configuration that a command line asks for. */
+function configure(...args: string[]): ReturnType<typeof configurationOf> {
+  const system = new FakeSystem(false);
+  const call = parse(["run", ...args], verbs, system);
+  if (typeof call === "number") assert.fail(system.err);
+  return configurationOf(call.operands[0], call.options as RunOptions);
+}
+
+/** The lines that a command line is refused with. */
+function refusal(...args: string[]): string[] {
+  try {
+    configure(...args);
+  } catch (error) {
+    assert(error instanceof UsageError, String(error));
+    return error.message.split("\n");
+  }
+  assert.fail("it was taken");
+}
+
+async function withFile(text: string, test: (path: string) => void): Promise<void> {
+  const path = await Deno.makeTempFile({ suffix: ".json" });
+  try {
+    await Deno.writeTextFile(path, text);
+    test(path);
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+const FULL = {
+  kernel: "vmlinuz",
+  memory: "1G",
+  cpus: 2,
+  transport: "mmio",
+  console: "virtio",
+  disks: ["root.img", { path: "data.img", ro: true, bandwidth: "50M/s", iops: 1000 }],
+  nets: [{ tap: "tap0", mac: "52:54:00:12:34:56" }],
+  vsock: { cid: 3, uds: "/run/x.sock" },
+  rng: true,
+  balloon: { size: "64M" },
+  ports: [{ name: "agent", uds: "/run/agent.sock" }],
+};
+
+Deno.test("a file and a command line that say the same make the same machine", () =>
+  withFile(JSON.stringify(FULL), (path) => {
+    const filed = configure("--config", path);
+    const typed = configure(
+      ..."vmlinuz --memory 1G --cpus 2 --transport mmio --console virtio".split(" "),
+      ..."--disk root.img --disk data.img,ro,bandwidth=50M/s,iops=1000".split(" "),
+      ..."--net tap=tap0,mac=52:54:00:12:34:56 --vsock cid=3,uds=/run/x.sock --rng".split(" "),
+      ..."--balloon size=64M --port agent,uds=/run/agent.sock".split(" "),
+    );
+    assert.deepEqual(filed, typed);
+    assert.deepEqual(
+      filed.devices.map(({ id, kind }) => `${id} ${kind}`),
+      [
+        "disk0 block",
+        "disk1 block",
+        "net0 net",
+        "vsock vsock",
+        "console console",
+        "port console",
+        "rng entropy",
+        "balloon balloon",
+      ],
+    );
+  }));
+
+Deno.test("what is typed outranks the file, and adds devices to its own", () =>
+  withFile(JSON.stringify(FULL), (path) => {
+    const config = configure("other", "--config", path, "--memory", "2G", "--disk", "third.img");
+    assert.equal(config.kernel, "other");
+    assert.equal(config.memory, 2 * 2 ** 30);
+    assert.equal(config.cpus, 2);
+    assert.deepEqual(
+      config.devices.filter(({ kind }) => kind === "block").map(({ id }) => id),
+      ["disk0", "disk1", "disk2"],
+    );
+  }));
+
+Deno.test("each mistake is told where it was made", () =>
+  withFile('{"kernel":"k","memroy":"1G","disks":["a.img,rw"],"cpus":0}', (path) => {
+    assert.deepEqual(refusal("--config", path, "--disk", "b.img,cashe=unsafe"), [
+      `${path}: cpus: a machine needs at least one vCPU (got 0)`,
+      `${path}: memroy: there is no such field; did you mean memory?`,
+      `${path}: disks.0: rw: there is no such property; did you mean ro?`,
+      "--disk: cashe: there is no such property; did you mean cache?",
+    ]);
+  }));
+
+Deno.test("two devices of one name are refused", () => {
+  assert.match(
+    refusal("k", "--disk", "a.img,id=root", "--disk", "b.img,id=root").join(),
+    /two devices are named root; give one of them another id/,
+  );
+});
+
+Deno.test("a file that's missing, no JSON, or no object is named", async () => {
+  assert.match(refusal("--config", "/nowhere.json")[0], /^--config: \/nowhere\.json: .*os error 2/);
+  await withFile("{", (path) => {
+    assert.match(refusal("--config", path)[0], /^--config: .*: it is not JSON: /);
+  });
+  await withFile("[]", (path) => {
+    assert.match(refusal("--config", path)[0], /it is not a JSON object/);
+  });
+});
+
+Deno.test("without a kernel, what to give is said", () => {
+  assert.deepEqual(refusal(), [
+    "missing KERNEL, the kernel's file; or --config with a file that names it",
+    "Try: denovisor help run",
+  ]);
+});

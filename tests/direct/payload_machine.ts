@@ -98,8 +98,8 @@ export async function outcome(machine: Machine): Promise<Outcome> {
   }
 }
 
-/** Reads a machine's console until it has printed `text`; the rest stays to be read. */
-export async function printed(machine: Machine, text: string): Promise<void> {
+/** Reads a machine's console until it has printed `text`, and gives what it read; the rest stays to be read. */
+export async function printed(machine: Machine, text: string): Promise<string> {
   let seen = "";
   const decoder = new TextDecoder();
   const reader = machine.console.output.getReader();
@@ -110,6 +110,7 @@ export async function printed(machine: Machine, text: string): Promise<void> {
       if (done) throw new Error(`the guest ended before it printed "${text}": ${seen}`);
       seen += decoder.decode(value, { stream: true });
     }
+    return seen;
   } finally {
     clearTimeout(timer);
     reader.releaseLock();

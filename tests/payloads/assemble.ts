@@ -86,7 +86,8 @@ async function sourceTexts(name: string): Promise<string[]> {
   return Promise.all(names.sort().map((name) => Deno.readTextFile(join(SOURCES, name))));
 }
 
-async function digest(texts: readonly string[]): Promise<string> {
+/** A name for what has been made of texts. */
+export async function digest(texts: readonly string[]): Promise<string> {
   const bytes = new TextEncoder().encode(texts.join("\0"));
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return hash.toHex().slice(0, 16);

@@ -187,45 +187,37 @@ Deno.test("a connection that sends without pause leaves others their turn", asyn
 });
 
 for (
-  const [name, device, direction] of [
-    ["bytes to the guest", { "rx-bandwidth": "8M/s" }, "down"],
-    ["bytes from the guest", { "tx-bandwidth": "8M/s" }, "up"],
-    ["packets to the guest", { "rx-packets": 2000 }, "down"],
-    ["packets from the guest", { "tx-packets": 2000 }, "up"],
+  const [name, option, direction] of [
+    ["bytes to the guest", "rx-bandwidth", "down"],
+    ["bytes from the guest", "tx-bandwidth", "up"],
+    ["packets to the guest", "rx-packets", "down"],
+    ["packets from the guest", "tx-packets", "up"],
   ] as const
 ) {
   Deno.test(`a limit on ${name} holds within 5 percent, without a poll`, async () => {
+    const unit = option.endsWith("bandwidth") ? "bytes" : "packets";
+    const limit = unit === "bytes" ? 8 * MIB : 2000;
+    // What may be saved up makes good for whatever keeps this process from running.
+    const device = { [option]: limit, [`${option}-burst`]: limit };
     await using rig = VsockRig.start({ device, guest: { largest: 4096 } });
     using listener = rig.listen(52);
     const [socket, peer] = rig.fromGuest(listener, 52);
     const data = new Uint8Array(64 * MIB);
     if (direction === "up") socket.send(data);
     else peer.send(data);
-    const kind = direction === "up" ? "tx" : "rx";
-    const unit = name.startsWith("bytes") ? "bytes" : "packets";
-    const limit = unit === "bytes" ? 8 * MIB : 2000;
-    const measure = () => ({ at: performance.now(), count: rig.metric(`${kind}_${unit}`) });
-    const began = measure();
-    rig.runFor(200);
+    const counter = `${direction === "up" ? "tx" : "rx"}_${unit}`;
+    const began = performance.now();
     let turns = 0;
-    let off = 1;
-    // A host that stands still for longer than the burst lasts loses what could have passed meanwhile.
-    for (let trial = 0; trial < 4 && Math.abs(off) > 0.05; trial++) {
-      const before = measure();
-      rig.run(() => {
-        turns++;
-        return performance.now() >= before.at + 1200;
-      });
-      const after = measure();
-      off = (after.count - before.count) / (after.at - before.at) * 1000 / limit - 1;
-      const most = limit / 10 + limit * (after.at - began.at) / 1000 +
-        (unit === "bytes" ? 65536 : 16);
-      assert(after.count - began.count < most, `more than ${most} ${unit} passed`);
-    }
+    rig.run(() => {
+      turns++;
+      return rig.metric(counter) >= 2.2 * limit;
+    }, 10_000);
+    const count = rig.metric(counter) - limit;
+    const rate = count / (performance.now() - began) * 1000;
+    const off = rate / limit - 1;
     assert(Math.abs(off) < 0.05, `${(off * 100).toFixed(1)} percent off the limit`);
-    const perSecond = turns / (performance.now() - began.at) * 1000;
-    assert(perSecond < 4500, `${Math.round(perSecond)} turns of the loop a second`);
-    assert(rig.metric(`${kind}_throttled`) > 0);
+    assert(turns < 3 * (unit === "bytes" ? count / 4096 : count) + 1000, `${turns} turns`);
+    assert(rig.metric(counter.replace(unit, "throttled")) > 0);
   });
 }
 

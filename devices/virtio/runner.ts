@@ -71,6 +71,8 @@ export class VirtioRunner {
   /** Whether the device was told to start, and not yet to stop. */
   #served = false;
   #paused = false;
+  /** Pauses that have not come to rest yet: something of the device may be under way. */
+  #pausing = 0;
   #resetting = false;
   #log: LineLimit;
 
@@ -122,18 +124,35 @@ export class VirtioRunner {
   pause(paused: () => void): void {
     for (const index of this.#queues.keys()) this.#kick(index);
     this.#paused = true;
+    this.#pausing++;
     this.#stop();
     this.#io.whenIdle(() => {
+      this.#pausing--;
       if (this.#state === "running") this.#keepPositions();
       paused();
+      this.#goOn();
     });
   }
 
-  /** Goes on after a pause: from where the queues were, or where a restore has put them. */
+  /**
+   * Goes on after a pause, once that has come to rest: from where the queues were, or where a restore has put them.
+   * A device that isn't paused runs on: to open its queues once more would take everything under way for forgotten.
+   */
   resume(): void {
+    if (!this.#paused) return;
     this.#paused = false;
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    if (this.#held) return;
     if (this.#state === "running") this.#start();
     this.#look();
+  }
+
+  /** Whether the device may not start. */
+  get #held(): boolean {
+    return this.#paused || this.#pausing > 0;
   }
 
   /** What the device remembers beside registers and queues; while paused. */
@@ -163,11 +182,11 @@ export class VirtioRunner {
     if (Atomics.exchange(this.#shared.words, Word.configWritten, 0) !== 0) {
       this.#device.configWritten?.();
     }
-    if (this.#state === "off" && !this.#paused) this.#start();
+    if (this.#state === "off" && !this.#held) this.#start();
   }
 
   #kick(index: number): void {
-    if (this.#state !== "running" || this.#paused || this.#queues[index] === undefined) return;
+    if (this.#state !== "running" || !this.#served || this.#queues[index] === undefined) return;
     try {
       this.#device.kick(index);
     } catch (error) {

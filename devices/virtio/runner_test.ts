@@ -268,6 +268,57 @@ Deno.test("a paused device begins what it was given, keeps its place, and goes o
   assert.equal(bench.driver.queue(0).collect().length, 1);
 });
 
+Deno.test("a device that is not paused does not start again when it's told to go on", () => {
+  using bench = new Bench();
+  bench.ready();
+  bench.calls();
+  bench.runner.resume();
+  bench.driver.queue(0).offer({ writable: [4] });
+  bench.signal(bench.kick);
+  assert.deepEqual(bench.calls(), ["kick 0"]);
+  assert.equal(bench.driver.queue(0).collect().length, 1);
+});
+
+Deno.test("a device told to go on before its pause has come to rest waits for that", () => {
+  using bench = new Bench();
+  bench.ready();
+  bench.calls();
+  bench.device.operation.fdatasync(bench.kick.raw);
+  let pauses = 0;
+  const paused = () => void pauses++;
+  bench.runner.pause(paused);
+  bench.runner.resume();
+  bench.driver.queue(0).offer({ writable: [4] });
+  bench.kick.signal();
+  assert.deepEqual(bench.calls(), ["kick 0", "stop"]);
+  for (let i = 0; i < 50 && pauses === 0; i++) bench.loop.turn(20);
+  assert.deepEqual(bench.calls().slice(0, 3), ["completed", "start", "kick 0"]);
+  assert.equal(bench.driver.queue(0).collect().length, 1);
+  bench.turn();
+  bench.calls();
+
+  bench.device.operation.fdatasync(bench.kick.raw);
+  bench.runner.pause(paused);
+  bench.runner.resume();
+  bench.runner.pause(paused);
+  for (let i = 0; i < 50 && pauses < 3; i++) bench.loop.turn(20);
+  assert.deepEqual(bench.calls(), ["kick 0", "stop", "completed"], "paused once more");
+});
+
+Deno.test("a device that a machine's start finds at work goes on where it is", () => {
+  using bench = new Bench();
+  bench.ready();
+  bench.driver.queue(0).offer({ writable: [4] });
+  bench.signal(bench.kick);
+  assert.equal(bench.driver.queue(0).collect().length, 1);
+  bench.calls();
+  bench.runner.resume();
+  assert.deepEqual(bench.calls(), [], "it does not start once more");
+  bench.driver.queue(0).offer({ writable: [4] });
+  bench.signal(bench.kick);
+  assert.equal(bench.driver.queue(0).collect().length, 1, "its place in the queue is kept");
+});
+
 Deno.test("a change of the configuration is seen whole, counted, and told", () => {
   using bench = new Bench();
   const { config } = bench.device.context;

@@ -1,6 +1,25 @@
 /**
  * The door to C: the only folder that opens libraries or makes pointers.
  *
+ * Among what it offers is {@linkcode IoLoop}, an event loop on io_uring for code that waits for eventfds, descriptors,
+ * timers and file operations in one system call:
+ *
+ * ```ts
+ * import { EventFd, IoLoop } from "denovisor/ffi";
+ *
+ * using loop = new IoLoop();
+ * using bell = new EventFd("bell");
+ * const scope = loop.scope((error) => {
+ *   throw error;
+ * });
+ * let rung = 0;
+ * scope.event(bell.raw, () => rung++);
+ * bell.signal();
+ * loop.turn();
+ * if (rung !== 1) throw new Error("every signal calls back");
+ * scope.close();
+ * ```
+ *
  * Two ways of failing: what prepares something throws a {@linkcode SysError}; what a device does for its guest
  * again and again (`readv`, `writev`, `preadv`, `pwritev`, `fallocate`, `discardPages`, `acceptUnix`,
  * `connectUnix`, `shutdownSocket`, and all results of an {@linkcode IoOperation}) gives a negative errno.

@@ -17,7 +17,9 @@ const FLAGS = ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-static"];
 export const IS_FULL: boolean = Deno.env.get("DENOVISOR_FULL") === "1";
 
 /**
- * How many bytes a transfer has: a GiB with `DENOVISOR_FULL=1`, else so many MiB.
+ * How many bytes a transfer has: a GiB with `DENOVISOR_FULL=1`, else so many MiB. In the lab:
+ *
+ *     deno task lab -- env DENOVISOR_FULL=1 deno test -A tests/guest/net_test.ts
  */
 export function transferBytes(mebibytes: number): number {
   return (IS_FULL ? 1024 : mebibytes) * 2 ** 20;

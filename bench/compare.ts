@@ -1,13 +1,43 @@
 /**
- * `deno task compare exits [--json] [--seconds N] [--rounds N]`: the same work under another monitor and
+ * `deno task compare SUBJECT [--json] [--seconds N] [--rounds N]`: the same work under another monitor and
  * under denovisor, in the same run.
  * @module
  */
 import { parseArgs } from "node:util";
 import { compareExits, exitsTable } from "./exits.ts";
 import { describeHost } from "./host.ts";
+import { compareSpeed, speedTable, type Subject } from "./virtio_speed.ts";
 
-const USAGE = "usage: deno task compare exits [--json] [--seconds N] [--rounds N]";
+/** How much a comparison is to measure. */
+interface Extent {
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly onRound?: (done: number) => void;
+}
+
+/** What comes of one: for programs, and for people. */
+interface Outcome {
+  readonly result: object;
+  readonly table: string;
+}
+
+/** What can be compared. */
+const SUBJECTS: Readonly<Record<string, (extent: Extent) => Promise<Outcome>>> = {
+  async exits(extent) {
+    const result = await compareExits(extent);
+    return { result, table: exitsTable(result) };
+  },
+  block: (extent) => compareDevices("block", extent),
+  net: (extent) => compareDevices("net", extent),
+};
+
+async function compareDevices(subject: Subject, extent: Extent): Promise<Outcome> {
+  const result = await compareSpeed(subject, extent);
+  return { result, table: speedTable(result) };
+}
+
+const names = Object.keys(SUBJECTS).join("|");
+const USAGE = `usage: deno task compare ${names} [--json] [--seconds N] [--rounds N]`;
 const USAGE_ERROR = 2;
 
 /**
@@ -27,20 +57,21 @@ async function main(args: string[]): Promise<number> {
   });
   const seconds = Number(values.seconds);
   const rounds = Number(values.rounds);
-  const good = positionals.length === 1 && positionals[0] === "exits" && seconds > 0 &&
-    Number.isInteger(rounds) && rounds > 0;
-  if (!good) {
+  const [name] = positionals;
+  const compare = Object.hasOwn(SUBJECTS, name) ? SUBJECTS[name] : undefined;
+  const good = positionals.length === 1 && seconds > 0 && Number.isInteger(rounds) && rounds > 0;
+  if (compare === undefined || !good) {
     complain(USAGE);
     return USAGE_ERROR;
   }
   const host = await describeHost();
   const progress = Deno.stderr.isTerminal() ? (done: number) => status(done, rounds) : undefined;
-  const result = await compareExits({ seconds, rounds, onRound: progress });
+  const { result, table } = await compare({ seconds, rounds, onRound: progress });
   if (values.json) {
     print(JSON.stringify({ host, ...result }, null, 2));
   } else {
     for (const [name, value] of Object.entries(host)) print(`${name.padEnd(12)}${value}`);
-    print(exitsTable(result));
+    print(table);
   }
   return 0;
 }

@@ -3,12 +3,12 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { resolve } from "node:path";
 import { burstGuest, BURSTS, runBare, runLooped } from "../../bench/exit_burst.ts";
 import { ExitRunLoop } from "../../bench/exit_run_loop.ts";
 import { type ExitsResult, exitsTable, KINDS } from "../../bench/exits.ts";
 import { PERCENTILE_NAMES } from "../../bench/statistics.ts";
 import { ExitCounts } from "../../src/vcpu/mod.ts";
+import { runCompare } from "./compare_process.ts";
 import { testDirect } from "./payload_machine.ts";
 
 const COUNT = 50;
@@ -30,17 +30,6 @@ testDirect(
     }
   },
 );
-
-const compare = resolve(import.meta.dirname!, "../../bench/compare.ts");
-
-async function runCompare(...args: string[]) {
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", compare, ...args],
-  });
-  const { code, stdout, stderr } = await command.output();
-  const decoder = new TextDecoder();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
-}
 
 testDirect(
   "compare exits tells the percentiles of both sides and their ratio, as JSON and as a table",
@@ -66,9 +55,17 @@ testDirect(
 );
 
 Deno.test("compare says how it is used", async () => {
-  for (const args of [[], ["exit"], ["exits", "--seconds", "soon"], ["exits", "--second", "1"]]) {
+  const wrong = [
+    [],
+    ["exit"],
+    ["toString"],
+    ["exits", "block"],
+    ["exits", "--seconds", "soon"],
+    ["net", "--second", "1"],
+  ];
+  for (const args of wrong) {
     const { code, stderr } = await runCompare(...args);
     assert.equal(code, 2, args.join(" "));
-    assert.match(stderr, /usage: deno task compare exits/);
+    assert.match(stderr, /usage: deno task compare exits\|block\|net/);
   }
 });

@@ -19,19 +19,34 @@ void print(const char *text)
 		print_char(*text++);
 }
 
-void print_number(const char *name, u64 value)
+static void print_decimal(u64 value)
 {
 	char digits[24];
 	char *at = digits + sizeof digits;
 	*--at = 0;
-	*--at = '\n';
 	do {
 		*--at = (char)('0' + value % 10);
 		value /= 10;
 	} while (value != 0);
+	print(at);
+}
+
+void print_number(const char *name, u64 value)
+{
 	print(name);
 	print("=");
-	print(at);
+	print_decimal(value);
+	print("\n");
+}
+
+void print_rate(const char *name, u64 count, u64 ticks)
+{
+	print(name);
+	print("=");
+	print_decimal(count);
+	print("/");
+	print_decimal(ticks);
+	print("\n");
 }
 
 void print_bytes(const char *name, const void *bytes, size_t count)

@@ -30,6 +30,8 @@ void print(const char *text);
 /* `NAME=VALUE` and a new line: in decimal, or each byte in hexadecimal. */
 void print_number(const char *name, u64 value);
 void print_bytes(const char *name, const void *bytes, size_t count);
+/* `NAME=COUNT/TICKS` and a new line: how often something was done in so many ticks of the clock. */
+void print_rate(const char *name, u64 count, u64 ticks);
 
 /* Ends the machine with a status from 1 to 99 and a line that names it, unless the condition holds. */
 #define check(condition, status) \

@@ -8,6 +8,7 @@
  * @module
  */
 import { AssetError, ensureDebianPackages, kernelAsset } from "./assets/mod.ts";
+import { ethtoolFiles } from "./guest/peer.ts";
 import { CHECKOUT } from "./lab/mod.ts";
 import { probeStockKernels } from "../src/cli/doctor/probe.ts";
 import { add, closingLine, type Counts, readCounts } from "./summary.ts";
@@ -128,6 +129,7 @@ async function everything(total: Counts): Promise<void> {
   // Fetched first, so that a failure to fetch is not mistaken for a failed test.
   await kernelAsset("cloud");
   await kernelAsset("generic");
+  await ethtoolFiles();
   await quickGate(total);
   await step("what takes longer on this host", test(KILL_TEST, ...SLOW_TESTS), total);
   const { runsStockKernels } = await probeStockKernels();

@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import { compareExits, exitsTable } from "./exits.ts";
 import { describeHost } from "./host.ts";
+import { compareIdle, idleTable } from "./idle.ts";
 import { compareSpeed, speedTable, type Subject } from "./virtio_speed.ts";
 
 /** How much a comparison is to measure. */
@@ -29,6 +30,10 @@ const SUBJECTS: Readonly<Record<string, (extent: Extent) => Promise<Outcome>>> =
   },
   block: (extent) => compareDevices("block", extent),
   net: (extent) => compareDevices("net", extent),
+  async idle(extent) {
+    const result = await compareIdle(extent);
+    return { result, table: idleTable(result) };
+  },
 };
 
 async function compareDevices(subject: Subject, extent: Extent): Promise<Outcome> {

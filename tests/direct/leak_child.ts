@@ -4,9 +4,11 @@
  * @module
  */
 import { join } from "node:path";
+import { CAN_MAKE_TAPS } from "../../devices/virtio/net/testing/taps.ts";
 import { Machine, type MachineConfig } from "../../src/machine/mod.ts";
 import { assemble } from "../payloads/assemble.ts";
 import { type HostResources, hostResources } from "./host_resources.ts";
+import { MMIO, nativeMachine, WAYS } from "./native_machine.ts";
 import { outcome, payloadMachine, printed } from "./payload_machine.ts";
 
 /** What leak_test.ts judges. */
@@ -20,14 +22,14 @@ export interface LeakReport {
 }
 
 /** How often each machine that can't be built is tried. */
-const FAILURES = 10;
+const FAILURES = 4;
 /** Workers end in their own time after they were told to. */
 const SETTLING_MS = 60_000;
 /** A process that has not changed for so long is at rest; in the lab a Worker's end alone takes seconds. */
 const RESTING_MS = Deno.env.has("DENOVISOR_LAB") ? 10_000 : 1000;
 
-/** The lives that a machine can lead; each gives its end. */
-const lives: readonly (() => Promise<string>)[] = [
+/** The lives that a machine can lead; each gives its end, and how it was led where ends are alike. */
+const lives: readonly ((folder: string) => Promise<string>)[] = [
   async () => {
     await using machine = await payloadMachine("power", {}, { defines: { PORT: 0xf4, VALUE: 7 } });
     machine.start();
@@ -55,7 +57,39 @@ const lives: readonly (() => Promise<string>)[] = [
     await machine.pause();
     return "disposed of while paused";
   },
+  async (folder) => {
+    const devices = { ...allDevices(folder), console: "virtio" } as const;
+    await using machine = await nativeMachine("block", MMIO, devices);
+    machine.start();
+    return `${(await outcome(machine)).end.kind}, with all devices on virtio-mmio`;
+  },
+  async (folder) => {
+    const [, pci] = WAYS;
+    await using machine = await nativeMachine("idle", pci, allDevices(folder));
+    machine.start();
+    await printed(machine, "idle\n");
+    await machine.stop();
+    return `${(await machine.ended).kind}, with all devices on PCI`;
+  },
 ];
+
+/** A disk's size that suits the program. */
+const DISK_BYTES = 8 << 20;
+
+/** One of each kind of device, in an I/O thread of its own and in one that they share. */
+function allDevices(folder: string) {
+  const disk = join(folder, "disk.img");
+  Deno.writeFileSync(disk, new Uint8Array());
+  Deno.truncateSync(disk, DISK_BYTES);
+  return {
+    disks: [{ path: disk, thread: "own" }],
+    nets: CAN_MAKE_TAPS ? [{ tap: `nvleak${Deno.pid.toString(36)}` }] : [],
+    vsock: { uds: join(folder, "vsock") },
+    ports: [{ name: "file", file: join(folder, "port") }],
+    rng: true,
+    balloon: true,
+  } as const;
+}
 
 function busy(state: string, cpus = 1): Promise<Machine> {
   return payloadMachine("busy", { cpus }, { defines: { COUNTER: 0x7000, [state]: 1 } });
@@ -70,7 +104,29 @@ async function wrongConfigs(folder: string): Promise<Record<string, MachineConfi
   await Deno.writeFile(large, new Uint8Array());
   await Deno.truncate(large, 64 << 20);
   const good = { kernel, memory: "16M", cpus: 2 } as const;
+  const taken = join(folder, "taken");
+  await Deno.writeTextFile(taken, "");
+  // The first of its disks is good, and so is all else of it: what they took has to be given back.
+  const devices = { ...good, ...allDevices(folder) };
+  const { disks, ports } = devices;
   return {
+    "a missing second disk": { ...devices, disks: [...disks, join(folder, "missing")] },
+    "a disk that is used twice": { ...devices, disks: [...disks, { path: disks[0].path }] },
+    "a folder as disk": { ...devices, disks: [...disks, folder] },
+    "an interface that is no tap": { ...devices, nets: [...devices.nets, { tap: "lo" }] },
+    "a socket whose path is taken": { ...devices, vsock: { uds: taken } },
+    "a port whose file can't be made": {
+      ...devices,
+      ports: [...ports, { name: "other", file: join(folder, "missing", "port") }],
+    },
+    "two devices of one name": { ...devices, rng: { id: "balloon" } },
+    "a missing kernel for all devices": { ...devices, kernel: join(folder, "missing") },
+    "a text as kernel for all devices": { ...devices, kernel: text },
+    "more devices than there are places": {
+      ...devices,
+      transport: "mmio",
+      disks: await manyDisks(folder),
+    },
     "a missing kernel": { ...good, kernel: join(folder, "missing") },
     "a folder as kernel": { ...good, kernel: folder },
     "a text as kernel": { ...good, kernel: text },
@@ -81,6 +137,13 @@ async function wrongConfigs(folder: string): Promise<Record<string, MachineConfi
     "more memory than there is": { ...good, memory: "1T" },
     "too many processors": { ...good, cpus: 1000 },
   };
+}
+
+/** More than there are places for virtio-mmio devices. */
+async function manyDisks(folder: string): Promise<string[]> {
+  const paths = Array.from({ length: 20 }, (_, i) => join(folder, `disk${i}.img`));
+  for (const path of paths) await Deno.writeFile(path, new Uint8Array(4096));
+  return paths;
 }
 
 async function fail(config: MachineConfig, signal?: AbortSignal): Promise<string> {
@@ -122,13 +185,13 @@ async function main(machines: number): Promise<LeakReport> {
   try {
     const configs = await wrongConfigs(folder);
     // What a process takes once and keeps is no leak.
-    for (const live of lives) await live();
+    for (const live of lives) await live(folder);
     for (const config of Object.values(configs)) await fail(config);
     const before = await atRest();
 
     const ends: Record<string, number> = {};
     for (let i = 0; i < machines; i++) {
-      const end = await lives[i % lives.length]();
+      const end = await lives[i % lives.length](folder);
       ends[end] = (ends[end] ?? 0) + 1;
     }
     const failures: Record<string, string[]> = {};

@@ -178,7 +178,20 @@ Deno.test("the terminal's size is in the configuration, and its change is told",
   rig.start();
   assert.deepEqual([rig.config.field(0, 2), rig.config.field(2, 2)], [80, 25]);
   terminal.resize(132, 50);
-  rig.run(() => rig.config.changes === 1);
+  const before = rig.config.changes;
+  rig.run(() => rig.config.changes > before);
+  assert.deepEqual([rig.config.field(0, 2), rig.config.field(2, 2)], [132, 50]);
+});
+
+Deno.test("each driver that starts is told of the terminal's size, as Linux reads it at no other time", async () => {
+  await using rig = withConsole();
+  consoleOf(rig).resize(132, 50);
+  rig.start();
+  rig.run(() => rig.config.field(0, 2) === 132);
+  const before = rig.config.changes;
+  rig.reset();
+  rig.start();
+  assert.equal(rig.config.changes, before + 1);
   assert.deepEqual([rig.config.field(0, 2), rig.config.field(2, 2)], [132, 50]);
 });
 

@@ -23,8 +23,11 @@ import {
   receiveQueue,
   transmitQueue,
   VIRTIO_CONSOLE_F_MULTIPORT,
+  VIRTIO_CONSOLE_F_SIZE,
 } from "./protocol.ts";
 
+/** Columns and rows, which are beside each other in the configuration. */
+const SIZE_BYTES = 4;
 const KIND = "console";
 const VERSION = 1;
 
@@ -83,6 +86,8 @@ export class ConsoleDevice implements VirtioDevice {
       port.start(queues[receiveQueue(number)], queues[transmitQueue(number)]);
       if (!this.#multiport) port.setOpen(true);
     }
+    // Linux (6.1) reads the size of a terminal when it is told of a change, and at no other time.
+    if (!this.#multiport && hasFeature(features, VIRTIO_CONSOLE_F_SIZE)) this.#tellSize();
   }
 
   kick(queue: number): void {
@@ -186,10 +191,17 @@ export class ConsoleDevice implements VirtioDevice {
   }
 
   #resized(columns: number, rows: number): void {
-    const size = new DataView(new ArrayBuffer(4));
+    const size = new DataView(new ArrayBuffer(SIZE_BYTES));
     size.setUint16(ConfigOffset.cols, columns, true);
     size.setUint16(ConfigOffset.rows, rows, true);
     this.#context.config.update(ConfigOffset.cols, new Uint8Array(size.buffer));
+  }
+
+  /** Has the driver read the size that is in the configuration. */
+  #tellSize(): void {
+    const { config } = this.#context;
+    const { cols } = ConfigOffset;
+    config.update(cols, config.bytes.slice(cols, cols + SIZE_BYTES));
   }
 
   /** Says what is to be said, as far as the driver has buffers for it. */

@@ -24,7 +24,7 @@ const MTU = 3000;
 const PLAIN_MAC = "52:54:00:12:34:57";
 const PORT = 5000;
 /** What fits a run of all tests where the host's KVM is emulated itself; a GiB takes minutes there. */
-const MEBIBYTES = 32;
+const MEBIBYTES = 64;
 /** For a GiB on a busy host. */
 const TRANSFER_SECONDS = 400;
 

@@ -25,7 +25,7 @@ const FREE_PORT = 5001;
 /** Where somebody listens in the guest and takes nothing. */
 const IDLE_PORT = 5002;
 /** What fits a run of all tests where the host's KVM is emulated itself; a GiB takes minutes there. */
-const MEBIBYTES = 32;
+const MEBIBYTES = 64;
 /** For a GiB on a busy host. */
 const TRANSFER_SECONDS = 400;
 const CONNECTIONS = 64;

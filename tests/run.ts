@@ -7,7 +7,7 @@
  * `N passed, N failed, N skipped`, and with status 1 if anything failed.
  * @module
  */
-import { AssetError, ensureDebianPackages, kernelAsset } from "./assets/mod.ts";
+import { AssetError, debianRootfs, ensureDebianPackages, kernelAsset } from "./assets/mod.ts";
 import { ethtoolFiles } from "./guest/peer.ts";
 import { CHECKOUT } from "./lab/mod.ts";
 import { probeStockKernels } from "../src/cli/doctor/probe.ts";
@@ -130,6 +130,7 @@ async function everything(total: Counts): Promise<void> {
   await kernelAsset("cloud");
   await kernelAsset("generic");
   await ethtoolFiles();
+  await debianRootfs();
   await quickGate(total);
   await step("what takes longer on this host", test(KILL_TEST, ...SLOW_TESTS), total);
   const { runsStockKernels } = await probeStockKernels();

@@ -7,6 +7,7 @@
 
 export { busyboxAsset } from "./busybox.ts";
 export { cached, cacheFolder } from "./cache.ts";
+export { type DebianRootfs, debianRootfs, VSOCK_ECHO_PORT } from "./debian_rootfs.ts";
 export { AssetError, CommandError, MissingCommandsError } from "./errors.ts";
 export { type KernelAsset, kernelAsset, type KernelFlavour, vmlinuxAsset } from "./kernels.ts";
 export { GUEST_SETUP_FAILED, type GuestInitOptions } from "./guest_init.ts";

@@ -3,10 +3,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { constants } from "node:fs";
-import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { spawnDenovisor } from "../cli/process.ts";
+import { emptyImage, knowsDirect } from "../guest/block_images.ts";
 import { compile, COMPILER } from "../payloads/compile.ts";
 import { type Way, WAYS } from "./native_machine.ts";
 import { PATIENCE_MS, testDirect } from "./payload_machine.ts";
@@ -24,22 +23,7 @@ const WORDS = RECORD_BYTES / 4;
 /** More than are written in such a life. */
 const RECORDS = 65536;
 
-const folder = Deno.env.get("TMPDIR") ?? "/tmp";
-const CACHES = ["writeback", "writethrough", "unsafe", ...await canBeDirect() ? ["direct"] : []];
-
-/** Whether the file system of temporary files knows O_DIRECT; a tmpfs does not. */
-async function canBeDirect(): Promise<boolean> {
-  const path = await Deno.makeTempFile({ dir: folder });
-  try {
-    await (await open(path, constants.O_RDONLY | constants.O_DIRECT)).close();
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EINVAL") return false;
-    throw error;
-  } finally {
-    await Deno.remove(path);
-  }
-}
+const CACHES = ["writeback", "writethrough", "unsafe", ...await knowsDirect() ? ["direct"] : []];
 
 /** One life of a monitor. */
 interface Life {
@@ -120,9 +104,7 @@ testDirect(
       let next = 0;
       let total = 0;
       const lives = async (_: unknown, index: number) => {
-        const image = join(folder, `${index}.img`);
-        await Deno.writeFile(image, new Uint8Array());
-        await Deno.truncate(image, RECORDS * RECORD_BYTES);
+        const image = await emptyImage(join(folder, `${index}.img`), RECORDS * RECORD_BYTES);
         while (next < KILLS) {
           const life = lifeOf(next++);
           const records = await live(image, life);

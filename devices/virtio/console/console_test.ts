@@ -172,6 +172,48 @@ forEachLayout((layout: Layout) => {
   });
 });
 
+forEachLayout((layout: Layout) => {
+  Deno.test(`${layout.name}: a client that leaves costs the guest what it then writes, and nothing else`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await using rig = DeviceRig.create(module, [`agent,uds=${folder}/agent`]);
+      rig.start(layout);
+      greet(rig, [1]);
+      rig.request(CONTROL_OUT, { readable: [message(1, ControlEvent.portOpen, 1)] });
+      const [transmit, receive] = [transmitQueue(1), receiveQueue(1)];
+      const news = () => {
+        rig.collect(CONTROL_IN);
+        return rig.completed[CONTROL_IN].length > 0;
+      };
+      heard(rig);
+      for (let round = 0; round < 3; round++) {
+        {
+          using client = new Fd(connectUnix(`${folder}/agent`), "client");
+          rig.run(news);
+          assert.deepEqual(heard(rig), ["1 portOpen 1"]);
+          writeAll(client.raw, encoder.encode("ready"), "client");
+          rig.offer(receive, { writable: [64] });
+          rig.run(() => rig.collect(receive).length === 1);
+          assert.equal(decoder.decode(rig.completed[receive].shift()?.bytes), "ready");
+        }
+        // The first of the writes finds that the client has left.
+        for (let i = 0; i < 3; i++) {
+          rig.driver.queue(transmit).offer({ readable: [encoder.encode("gone")] });
+        }
+        rig.kick(transmit);
+        rig.run(() => rig.collect(transmit).length === 3);
+        rig.completed[transmit].length = 0;
+        rig.run(news);
+        assert.deepEqual(heard(rig), ["1 portOpen 0"]);
+      }
+      assert.equal(rig.metrics.read().outputBytes, 0);
+      assert.equal(rig.metrics.read().droppedBytes, 3 * 3 * 4);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+});
+
 Deno.test("the terminal's size is in the configuration, and its change is told", async () => {
   await using rig = withConsole();
   const terminal = consoleOf(rig);

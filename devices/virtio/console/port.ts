@@ -46,8 +46,8 @@ export class Port {
       room: () => this.output(),
       connection: () => {
         connection();
-        this.input();
-        this.output();
+        // In a turn of its own: that somebody has left is found while a buffer is read into or written from.
+        this.#more.set(0);
       },
     });
   }
@@ -142,7 +142,8 @@ export class Port {
       return true;
     }
     const taken = this.#backend.write(memory, chain, this.#written!);
-    metrics.add("outputBytes", taken);
+    // The bytes that show that nobody is there any more have reached nobody.
+    metrics.add(this.#backend.connected ? "outputBytes" : "droppedBytes", taken);
     this.#written! += taken;
     return taken === left;
   }

@@ -131,6 +131,7 @@ async function everything(total: Counts): Promise<void> {
   await kernelAsset("generic");
   await ethtoolFiles();
   await debianRootfs();
+  await debianRootfs();
   await quickGate(total);
   await step("what takes longer on this host", test(KILL_TEST, ...SLOW_TESTS), total);
   const { runsStockKernels } = await probeStockKernels();

@@ -41,8 +41,8 @@ const QUICK_TESTS = [
 ];
 /** Tests that need a KVM for stock kernels. */
 const GUEST_TESTS = "tests/guest";
-/** What the lab is given for them: guests of up to 6 GiB, and a disk that images can be written to. */
-const LAB_OPTIONS = ["--memory", "10G", "--scratch", "8G"];
+/** What the lab is given for them: guests of up to 6 GiB, and images in its memory. */
+const LAB_OPTIONS = ["--memory", "10G"];
 /** Tests that fetch packages or boot the lab. */
 const SLOW_TESTS = ["tests/lab", "tests/assets"];
 

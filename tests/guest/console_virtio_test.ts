@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { bootGuest, guestTest } from "./boot.ts";
 import { PeerGuest } from "./peer_guest.ts";
-import { PORT_SCRIPT } from "./ports.ts";
+import { PORT_SCRIPT, writtenBytes } from "./ports.ts";
 
 const TRANSPORTS = ["pci", "mmio"] as const;
 const MODULES = ["virtio_pci", "virtio_mmio", "virtio_console"];
@@ -137,7 +137,7 @@ for (const transport of ["pci", "mmio"] as const) {
         const [digest] = (await guest.run("sha256sum /tmp/out")).split(" ");
 
         await guest.run("cat /tmp/out > $(port org.example.file)");
-        const written = await Deno.readFile(file);
+        const written = await writtenBytes(file, 7 + PORT_BYTES);
         assert.equal(new TextDecoder().decode(written.subarray(0, 7)), "before\n");
         assert.equal(sha256(written.subarray(7)), digest);
 

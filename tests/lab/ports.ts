@@ -50,29 +50,15 @@ export class PortListeners implements Disposable {
   #stopListening(): void {
     for (const listener of this.#listeners.values()) listener.close();
     this.#listeners.clear();
-    while (!removed(this.#folder));
+    try {
+      Deno.removeSync(this.#folder, { recursive: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 
   [Symbol.dispose](): void {
     for (const connection of this.#connections.splice(0)) connection.close();
     this.#stopListening();
-  }
-}
-
-/** Removes a folder; false when something in it was gone before it could be removed, and the folder stays. */
-function removed(folder: string): boolean {
-  try {
-    Deno.removeSync(folder, { recursive: true });
-    return true;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  try {
-    Deno.lstatSync(folder);
-    // A listener that was just closed removes its socket, at a moment of its own.
-    return false;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return true;
   }
 }

@@ -51,10 +51,12 @@ const SLOW_TESTS = ["tests/lab", "tests/assets"];
 const encoder = new TextEncoder();
 
 /** No test is silent for so long: a step that is stands still, which no test in it can notice. */
-const STANDSTILL_MS = 7 * 60_000;
+const STANDSTILL_MS = 5 * 60_000;
+/** Nor is a lab until its first test is named; about one in ten stands still right after its boot. */
+const LAB_START_MS = 150_000;
 
-/** Runs a command with its output shown as it comes. */
-async function show([program, ...args]: string[]) {
+/** Runs a command with its output shown as it comes. @param startMs how long it may take until there's some */
+async function show([program, ...args]: string[], startMs = STANDSTILL_MS) {
   const child = new Deno.Command(program, {
     args,
     cwd: CHECKOUT,
@@ -64,7 +66,7 @@ async function show([program, ...args]: string[]) {
     env: { DENO_NO_UPDATE_CHECK: "1" },
   }).spawn();
   const end = () => child.kill("SIGTERM");
-  let timer = setTimeout(end, STANDSTILL_MS);
+  let timer = setTimeout(end, startMs);
   let tail = "";
   const decoder = new TextDecoder();
   for await (const chunk of child.stdout) {
@@ -100,11 +102,11 @@ async function labStep(tests: string, total: Counts, again: string[]): Promise<v
   const lab = deno("run", "-A", "--quiet", "tests/lab/main.ts", ...options, "--");
   const command = [...lab, ...test(`--ignore=${KILL_TEST}`, tests)];
   say(`== in the lab: ${tests}`);
-  let result = await show(command);
+  let result = await show(command, LAB_START_MS);
   for (let tries = 1; !result.success && tries < LAB_TRIES; tries++) {
     again.push(tests);
     say(`== in the lab: ${tests}, once more`);
-    result = await show(command);
+    result = await show(command, LAB_START_MS);
   }
   add(total, result.counts, result.success);
 }

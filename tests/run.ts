@@ -45,8 +45,10 @@ const QUICK_TESTS = [
 const GUEST_TESTS = "tests/guest";
 /** What the lab is given for them: guests of up to 6 GiB, and images in its memory. */
 const LAB_OPTIONS = ["--memory", "10G"];
-/** Tests that fetch packages or boot the lab. */
-const SLOW_TESTS = ["tests/lab", "tests/assets"];
+/** Tests that fetch packages. */
+const ASSET_TESTS = "tests/assets";
+/** Tests that boot the lab. */
+const LAB_TESTS = "tests/lab";
 
 const encoder = new TextEncoder();
 
@@ -88,27 +90,37 @@ async function step(title: string, command: string[], total: Counts): Promise<vo
   add(total, counts, success);
 }
 
-/** How often the tests of one lab are tried. */
+/** How often tests that need the lab are tried. */
 const LAB_TRIES = 3;
 
 /**
- * Runs the tests of one file, or of one folder, in a lab of their own; again where they fail.
+ * Runs a step that needs the lab; again where it fails.
  *
  * The lab's emulator loses interrupts, and now and then crashes its kernel (tests/lab/qemu.ts): a failure there
  * counts when it comes each time. What was run more than once is listed at the end.
  */
+async function tried(
+  title: string,
+  command: string[],
+  total: Counts,
+  again: string[],
+): Promise<void> {
+  say(`== ${title}`);
+  let result = await show(command, LAB_START_MS);
+  for (let tries = 1; !result.success && tries < LAB_TRIES; tries++) {
+    again.push(title);
+    say(`== ${title}, once more`);
+    result = await show(command, LAB_START_MS);
+  }
+  add(total, result.counts, result.success);
+}
+
+/** Runs the tests of one file, or of one folder, in a lab of their own. */
 async function labStep(tests: string, total: Counts, again: string[]): Promise<void> {
   const options = [...LAB_OPTIONS, ...tests === REBIND_TEST ? ["--cpus", "1"] : []];
   const lab = deno("run", "-A", "--quiet", "tests/lab/main.ts", ...options, "--");
   const command = [...lab, ...test(`--ignore=${KILL_TEST}`, tests)];
-  say(`== in the lab: ${tests}`);
-  let result = await show(command, LAB_START_MS);
-  for (let tries = 1; !result.success && tries < LAB_TRIES; tries++) {
-    again.push(tests);
-    say(`== in the lab: ${tests}, once more`);
-    result = await show(command, LAB_START_MS);
-  }
-  add(total, result.counts, result.success);
+  await tried(`in the lab: ${tests}`, command, total, again);
 }
 
 function say(line: string): void {
@@ -139,17 +151,17 @@ async function everything(total: Counts): Promise<void> {
   await kernelAsset("generic");
   await ethtoolFiles();
   await debianRootfs();
-  await debianRootfs();
   await quickGate(total);
-  await step("what takes longer on this host", test(KILL_TEST, ...SLOW_TESTS), total);
+  await step("what takes longer on this host", test(KILL_TEST, ASSET_TESTS), total);
+  const again: string[] = [];
+  await tried("the lab", test(LAB_TESTS), total, again);
   const { runsStockKernels } = await probeStockKernels();
   if (runsStockKernels) {
     await step("stock kernels on this host", test(GUEST_TESTS), total);
   } else {
-    const again: string[] = [];
     for (const tests of [DIRECT_TESTS, ...guestTests()]) await labStep(tests, total, again);
-    if (again.length > 0) say(`run once more, as they failed: ${again.join(", ")}`);
   }
+  if (again.length > 0) say(`run once more, as they failed: ${again.join("; ")}`);
 }
 
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };

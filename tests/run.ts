@@ -119,7 +119,9 @@ async function tried(
 async function labStep(tests: string, total: Counts, again: string[]): Promise<void> {
   const options = [...LAB_OPTIONS, ...tests === REBIND_TEST ? ["--cpus", "1"] : []];
   const lab = deno("run", "-A", "--quiet", "tests/lab/main.ts", ...options, "--");
-  const command = [...lab, ...test(`--ignore=${KILL_TEST}`, tests)];
+  // Whoever leads the lab's session, and opens a terminal, is hung up on when that closes: a shell leads it.
+  const shell = ["sh", "-c", '"$@"; exit $?', "sh"];
+  const command = [...lab, ...shell, ...test(`--ignore=${KILL_TEST}`, tests)];
   await tried(`in the lab: ${tests}`, command, total, again);
 }
 

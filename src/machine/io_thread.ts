@@ -3,6 +3,7 @@
  * @module
  */
 import { EventFd } from "../ffi/mod.ts";
+import { startWorker } from "../parts/mod.ts";
 import type { GuestMemorySpec } from "../memory/mod.ts";
 import { ByteRing, type RunnerSpec } from "../../devices/mod.ts";
 import type { IoCommand, IoMessage } from "./io_job.ts";
@@ -42,8 +43,7 @@ export class IoThread {
   constructor(name: string, events: IoThreadEvents) {
     this.#events = events;
     this.#bell = new EventFd(`commands of ${name}`);
-    const url = new URL("./io_worker.ts", import.meta.url);
-    this.#worker = new Worker(url, { type: "module", name });
+    this.#worker = startWorker("io", name);
     this.#worker.onmessage = ({ data }: MessageEvent<IoMessage>) => this.#take(data);
     this.#worker.onerror = (event) => {
       // Without this, an error in the Worker would end the whole process.

@@ -6,6 +6,7 @@
  * and can't be terminated; it has to be stopped through its {@linkcode VcpuControl} first.
  * @module
  */
+import { startWorker } from "../parts/mod.ts";
 import type { VcpuStop } from "../vcpu/mod.ts";
 import type { VcpuJob } from "./vcpu_job.ts";
 
@@ -23,8 +24,7 @@ export class VcpuThread {
 
   /** Spawns the Worker; it waits for its {@linkcode VcpuJob}. */
   constructor(readonly index: number) {
-    const url = new URL("./vcpu_worker.ts", import.meta.url);
-    this.#worker = new Worker(url, { type: "module", name: `vcpu${index}` });
+    this.#worker = startWorker("vcpu", `vcpu${index}`);
     this.#worker.onmessage = ({ data }: MessageEvent<VcpuMessage>) => {
       this.#settle("stop" in data ? data.stop : { kind: "failed", message: data.error });
     };

@@ -5,6 +5,7 @@
  * The guest can't hang this program: it runs in a Worker, which is kicked out of KVM_RUN when time is up.
  * @module
  */
+import { startWorker } from "../../parts/mod.ts";
 import { kickThread } from "../../ffi/mod.ts";
 import type { InstructionResult } from "./probe_guest.ts";
 import { EXPIRED, type ProbeAnswer, type ProbeJob, THREAD, WORDS } from "./probe_job.ts";
@@ -50,7 +51,7 @@ async function probe(): Promise<ProbeResult> {
 export async function runProbe(tests: readonly ProbeTest[], timeout: number): Promise<ProbeAnswer> {
   const words = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
   const answer = Promise.withResolvers<ProbeAnswer>();
-  const worker = new Worker(new URL("./probe_worker.ts", import.meta.url), { type: "module" });
+  const worker = startWorker("probe");
   worker.onmessage = ({ data }: MessageEvent<ProbeAnswer>) => answer.resolve(data);
   worker.onerror = (event) => {
     // Without this, an error in the Worker would end the whole process.

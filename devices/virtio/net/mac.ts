@@ -2,7 +2,7 @@
  * Ethernet addresses.
  * @module
  */
-import { createHash } from "node:crypto";
+import { sha256 } from "./sha256.ts";
 
 /** The bytes of an address. */
 export const MAC_SIZE = 6;
@@ -29,7 +29,7 @@ export function isCardAddress(mac: Uint8Array): boolean {
 
 /** A locally administered address that is the same whenever `name` is. */
 export function macOf(name: string): Uint8Array<ArrayBuffer> {
-  const mac = new Uint8Array(createHash("sha256").update(name).digest().subarray(0, MAC_SIZE));
+  const mac = sha256(name).slice(0, MAC_SIZE);
   mac[0] = mac[0] & ~MULTICAST | LOCALLY_ADMINISTERED;
   return mac;
 }

@@ -12,8 +12,10 @@ import { GuestRam } from "../memory/mod.ts";
 import { ExitCounts, VcpuControl } from "../vcpu/mod.ts";
 import { type ConsolePort, deviceModule, type DeviceSpec } from "../../devices/mod.ts";
 import {
+  BytesImage,
   detectKernel,
   type FileImage,
+  type ImageSource,
   type LoadedKernel,
   loadKernel,
   openImage,
@@ -128,7 +130,7 @@ function spawnThreads(count: number, stack: AsyncDisposableStack): VcpuThread[] 
 
 /** The files of a machine, open until they are loaded. */
 interface Files extends Disposable {
-  readonly kernel: FileImage;
+  readonly kernel: ImageSource;
   readonly initrd?: FileImage;
   readonly modules: readonly { readonly image: FileImage; readonly cmdline: string }[];
 }
@@ -136,7 +138,9 @@ interface Files extends Disposable {
 /** Opens all files before anything else is done, so that a misspelt name costs nothing. */
 function openFiles(config: CheckedConfig): Files {
   using undo = new DisposableStack();
-  const kernel = undo.use(openImage(config.kernel, "kernel"));
+  const kernel = typeof config.kernel === "string"
+    ? undo.use(openImage(config.kernel, "kernel"))
+    : new BytesImage(config.kernel.name, config.kernel.bytes);
   const initrd = config.initrd === undefined
     ? undefined
     : undo.use(openImage(config.initrd, "initrd"));

@@ -68,6 +68,21 @@ const Path = v.pipe(
   v.check((path) => !path.includes("\0"), "a path can't contain a NUL character"),
 );
 
+/** A kernel: a file, or bytes with the name that messages call them by. */
+const Kernel = v.union(
+  [
+    Path,
+    v.strictObject({
+      name: v.pipe(v.string("a name is text"), v.nonEmpty("the name is empty")),
+      bytes: v.pipe(
+        v.instance(Uint8Array),
+        v.check((bytes) => bytes.length > 0, "there are no bytes"),
+      ),
+    }),
+  ],
+  "a kernel is the path of a file, or an object with a name and the bytes, a Uint8Array",
+);
+
 const Address = v.pipe(
   v.number("a guest physical address"),
   v.safeInteger("a whole number"),
@@ -84,7 +99,7 @@ export const TRANSPORTS = ["pci", "mmio", "mmio-cmdline"] as const;
 export const CONSOLES = ["serial", "virtio"] as const;
 
 const Schema = v.strictObject({
-  kernel: Path,
+  kernel: Kernel,
   protocol: v.optional(v.picklist(PROTOCOLS, `one of ${PROTOCOLS.join(", ")}`), "auto"),
   flat: v.optional(
     v.strictObject({

@@ -26,6 +26,23 @@ Deno.test("a kernel is all that a configuration needs", () => {
   });
 });
 
+Deno.test("a kernel may be given as bytes with a name, and is not copied", () => {
+  const kernel = { name: "a kernel", bytes: Uint8Array.of(0xf4) };
+  const checked = parseConfig({ kernel }).kernel;
+  assert(typeof checked === "object");
+  assert.equal(checked.name, "a kernel");
+  assert.equal(checked.bytes, kernel.bytes);
+});
+
+Deno.test("a kernel that is neither a path nor bytes with a name is refused, with the field", () => {
+  const bytes = Uint8Array.of(0xf4);
+  assert.match(problemsOf({ kernel: 5 })[0], /^kernel: a kernel is the path of a file, or an obj/);
+  assert.match(problemsOf({ kernel: { name: "", bytes } })[0], /^kernel.name: the name is empty/);
+  assert.match(problemsOf({ kernel: { name: "k", bytes: new Uint8Array() } })[0], /no bytes/);
+  assert.match(problemsOf({ kernel: { name: "k", bytes: [1] } })[0], /^kernel: .* Uint8Array/);
+  assert.match(problemsOf({ kernel: { bytes } })[0], /^kernel: .* a name and the bytes/);
+});
+
 Deno.test("sizes are numbers with binary units", () => {
   assert.equal(parseSize("512M"), 512 * 2 ** 20);
   assert.equal(parseSize("1.5GiB"), 1.5 * 2 ** 30);

@@ -205,9 +205,8 @@ class Session implements Disposable {
   #status(): string {
     const { cpus, memory, kernel } = this.request.config;
     const restarts = this.#restarts === 0 ? "" : `, restarted ${this.#restarts} times`;
-    return `${kernel}: ${cpus} vCPU${cpus === 1 ? "" : "s"}, ${
-      Math.floor(memory / 2 ** 20)
-    } MiB, ` +
+    const name = typeof kernel === "string" ? kernel : kernel.name;
+    return `${name}: ${cpus} vCPU${cpus === 1 ? "" : "s"}, ${Math.floor(memory / 2 ** 20)} MiB, ` +
       `running for ${formatDuration(this.#milliseconds)}${restarts}`;
   }
 

@@ -172,6 +172,28 @@ forEachLayout((layout: Layout) => {
   });
 });
 
+Deno.test("a buffer with no room for input comes back empty, and costs the port nothing", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await using rig = DeviceRig.create(module, [`agent,uds=${folder}/agent`]);
+    rig.start();
+    greet(rig, [1]);
+    rig.request(CONTROL_OUT, { readable: [message(1, ControlEvent.portOpen, 1)] });
+    using client = new Fd(connectUnix(`${folder}/agent`), "client");
+    heard(rig);
+    rig.run(() => heard(rig).includes("1 portOpen 1"));
+    const { bytes } = rig.request(receiveQueue(1), { readable: [encoder.encode("no room")] });
+    assert.equal(bytes.length, 0);
+    assert.deepEqual(rig.command("ports"), [{ name: "agent", open: true, connected: true }]);
+    rig.offer(receiveQueue(1), { writable: [64] });
+    writeAll(client.raw, encoder.encode("text"), "client");
+    rig.run(() => rig.collect(receiveQueue(1)).length === 1);
+    assert.equal(decoder.decode(rig.completed[receiveQueue(1)][0].bytes), "text");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 forEachLayout((layout: Layout) => {
   Deno.test(`${layout.name}: a client that leaves costs the guest what it then writes, and nothing else`, async () => {
     const folder = await Deno.makeTempDir();

@@ -81,6 +81,8 @@ export class FdBackend implements PortBackend {
   read(memory: GuestMemory, chain: DescriptorChain): number {
     const { input } = this.#ends;
     if (input === undefined || !this.#connected || !this.#readable) return 0;
+    // To read nothing would look like the end.
+    if (chain.writableBytes === 0) return 0;
     this.#readable = this.#ends.bounded === undefined;
     const count = chain.writableVectors(memory, 0, chain.writableBytes, this.#vectors);
     const result = readv(input, this.#vectors, count);

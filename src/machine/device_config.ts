@@ -24,10 +24,6 @@ export const deviceTables: readonly DeviceOptions[] = virtioModules.map(({ optio
 /** The fields of a configuration that ask for devices. */
 export const DEVICE_FIELDS: readonly string[] = deviceTables.map(({ field }) => field);
 
-/** The kinds of devices that can carry the machine's console, beside the serial port. */
-export const CONSOLE_KINDS: readonly string[] = virtioModules
-  .filter(({ consolePart }) => consolePart !== undefined).map(({ kind }) => kind);
-
 /**
  * Reads the devices out of a configuration.
  *

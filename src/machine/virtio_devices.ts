@@ -80,7 +80,7 @@ export function createVirtioDevices(
     return { config: device, description };
   });
   const plug = config.transport === "pci" ? plugPci : plugMmio;
-  return { ...plug(vm, made, config, stack), console };
+  return { ...plug(vm, made, stack, config), console };
 }
 
 type Plugged = Omit<VirtioDevices, "console">;
@@ -118,8 +118,8 @@ function served(made: Made, slot: VirtioSlot): ServedDevice {
 function plugMmio(
   vm: Vm,
   made: readonly Made[],
-  config: CheckedConfig,
   stack: AsyncDisposableStack,
+  config: CheckedConfig,
 ): Plugged {
   const places = architecture.virtioMmioPlaces.slice(0, made.length);
   if (places.length < made.length) {
@@ -151,7 +151,6 @@ function plugMmio(
 function plugPci(
   vm: Vm,
   made: readonly Made[],
-  _config: CheckedConfig,
   stack: AsyncDisposableStack,
 ): Plugged {
   const nothing = { virtioMmio: [], pci: false };

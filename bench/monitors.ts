@@ -10,7 +10,7 @@ import { architecture } from "../src/arch/mod.ts";
 import { Kvm } from "../src/kvm/mod.ts";
 import { findCommand } from "../tests/assets/command.ts";
 import { CommandError } from "../tests/assets/errors.ts";
-import { DENO_ARGS } from "../tests/cli/process.ts";
+import { PROGRAM } from "../tests/cli/process.ts";
 
 /** What a machine has beside a processor and a console. */
 export interface Devices {
@@ -50,8 +50,8 @@ export const denovisor: Monitor = {
   command({ program, parameters, devices: { disk, tap, idlers } }) {
     const mmio = `${first.base},${second.base - first.base},${virtioMmioPlaces.length}`;
     return [
-      Deno.execPath(),
-      ...[...DENO_ARGS, "run", program, "--memory", `${MEMORY_MIB}M`, "--transport", "mmio"],
+      ...PROGRAM,
+      ...["run", program, "--memory", `${MEMORY_MIB}M`, "--transport", "mmio"],
       ...["--cmdline", cmdline({ mmio, ...parameters })],
       ...disk === undefined ? [] : ["--disk", disk],
       ...tap === undefined ? [] : ["--net", tap],

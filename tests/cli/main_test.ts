@@ -3,9 +3,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { denovisor } from "./process.ts";
+import { denovisor, programTest } from "./process.ts";
 
-Deno.test("help and version are on standard output with status 0", async () => {
+programTest("help and version are on standard output with status 0", async () => {
   const help = await denovisor(["--help"]);
   assert.deepEqual([help.status, help.err], [0, ""]);
   assert.match(help.out, /^Usage: denovisor VERB/);
@@ -17,53 +17,65 @@ Deno.test("help and version are on standard output with status 0", async () => {
   assert.match(version.out, /^\d+\.\d+\.\d+\n$/);
 });
 
-Deno.test("a command line that can't be understood ends with status 123 and a suggestion", async () => {
-  for (
-    const [args, message] of [
-      [["rnu"], /^denovisor: unknown command 'rnu' \(Did you mean run\?\)/],
-      [["run", "k", "--cpu", "2"], /^denovisor: unknown option '--cpu' \(Did you mean --cpus\?\)/],
-      [["run", "k", "--timeout", "x"], /^denovisor: option '--timeout <TIME>' argument 'x'/],
-      [["run"], /^denovisor: missing KERNEL.*\ndenovisor: Try: denovisor help run$/m],
-    ] as const
-  ) {
-    const { status, out, err } = await denovisor([...args]);
-    assert.deepEqual([status, out], [123, ""], args.join(" "));
-    assert.match(err, message);
-  }
-});
-
-Deno.test("a kernel that is no kernel ends with status 123 and its name in the message", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    await Deno.writeTextFile(`${folder}/empty`, "");
-    await Deno.writeTextFile(`${folder}/text`, "this is a text\n".repeat(100));
+programTest(
+  "a command line that can't be understood ends with status 123 and a suggestion",
+  async () => {
     for (
-      const [path, message] of [
-        [`${folder}/missing`, /there is no|missing|not found|No such file/i],
-        [folder, /directory/],
-        [`${folder}/empty`, /empty/],
-        [`${folder}/text`, /text|no kernel|not a kernel|format/i],
+      const [args, message] of [
+        [["rnu"], /^denovisor: unknown command 'rnu' \(Did you mean run\?\)/],
+        [
+          ["run", "k", "--cpu", "2"],
+          /^denovisor: unknown option '--cpu' \(Did you mean --cpus\?\)/,
+        ],
+        [["run", "k", "--timeout", "x"], /^denovisor: option '--timeout <TIME>' argument 'x'/],
+        [["run"], /^denovisor: missing KERNEL.*\ndenovisor: Try: denovisor help run$/m],
       ] as const
     ) {
-      const { status, out, err } = await denovisor(["run", path]);
-      assert.deepEqual([status, out], [123, ""], err);
-      assert(err.startsWith("denovisor: ") && err.includes(path), err);
+      const { status, out, err } = await denovisor([...args]);
+      assert.deepEqual([status, out], [123, ""], args.join(" "));
       assert.match(err, message);
-      assert.doesNotMatch(err, /\n\s+at /, "a user is shown no stack");
     }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+  },
+);
 
-Deno.test("a configuration that can't be ends with status 123 and the option's name", async () => {
-  const { status, err } = await denovisor(["run", "k", "--memory", "12X", "--cpus", "999"]);
-  assert.equal(status, 123);
-  assert.match(err, /^denovisor: --memory: .*"12X"/m);
-  assert.match(err, /^denovisor: --cpus: .*254/m);
-});
+programTest(
+  "a kernel that is no kernel ends with status 123 and its name in the message",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(`${folder}/empty`, "");
+      await Deno.writeTextFile(`${folder}/text`, "this is a text\n".repeat(100));
+      for (
+        const [path, message] of [
+          [`${folder}/missing`, /there is no|missing|not found|No such file/i],
+          [folder, /directory/],
+          [`${folder}/empty`, /empty/],
+          [`${folder}/text`, /text|no kernel|not a kernel|format/i],
+        ] as const
+      ) {
+        const { status, out, err } = await denovisor(["run", path]);
+        assert.deepEqual([status, out], [123, ""], err);
+        assert(err.startsWith("denovisor: ") && err.includes(path), err);
+        assert.match(err, message);
+        assert.doesNotMatch(err, /\n\s+at /, "a user is shown no stack");
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
 
-Deno.test("doctor's table and JSON agree with its status", async () => {
+programTest(
+  "a configuration that can't be ends with status 123 and the option's name",
+  async () => {
+    const { status, err } = await denovisor(["run", "k", "--memory", "12X", "--cpus", "999"]);
+    assert.equal(status, 123);
+    assert.match(err, /^denovisor: --memory: .*"12X"/m);
+    assert.match(err, /^denovisor: --cpus: .*254/m);
+  },
+);
+
+programTest("doctor's table and JSON agree with its status", async () => {
   const table = await denovisor(["doctor"]);
   const json = await denovisor(["doctor", "--json"]);
   const report = JSON.parse(json.out);

@@ -1,14 +1,51 @@
 /**
- * The program as a process of its own.
+ * The program as a process of its own: from the source tree, or the executable that `DENOVISOR_EXECUTABLE` names.
+ *
+ * This is the one place that decides which. Whatever starts the program asks here for its command line, and so every test
+ * that does can be run against either:
+ *
+ *     DENOVISOR_EXECUTABLE=dist/denovisor deno test -A --filter "the executable" tests/cli
  * @module
  */
+import { resolve } from "node:path";
 
-/** The program's entry point. */
-export const MAIN: string = new URL("../../src/cli/main.ts", import.meta.url).pathname;
+/** The variable of the environment that names an executable. */
+export const EXECUTABLE_VARIABLE = "DENOVISOR_EXECUTABLE";
 
-/** The arguments of Deno that run the program. */
-export const DENO_ARGS: readonly string[] = ["run", "-A", "--quiet", MAIN];
+/** The path of the executable that is to be tested, or undefined for the source tree. */
+export const EXECUTABLE: string | undefined = executable(Deno.env.get(EXECUTABLE_VARIABLE));
 
+function executable(path: string | undefined): string | undefined {
+  return path ? resolve(path) : undefined;
+}
+
+/** The program's entry point in the source tree. */
+const MAIN: string = new URL("../../src/cli/main.ts", import.meta.url).pathname;
+
+/** The command line that runs the program of the source tree; its own arguments come behind. */
+export const SOURCE_TREE: readonly [string, ...string[]] = [
+  ...[Deno.execPath(), "run", "-A", "--quiet"] as const,
+  MAIN,
+];
+
+/** The command line that runs the program; its own arguments come behind. */
+export const PROGRAM: readonly [string, ...string[]] = EXECUTABLE === undefined
+  ? SOURCE_TREE
+  : [EXECUTABLE];
+
+/** What stands behind the name of a test that runs the program. */
+const ON = EXECUTABLE === undefined ? "" : " [the executable]";
+
+/** Defines a test that runs the program; its name tells when it is the executable that it runs. */
+export function programTest(
+  name: string,
+  fn: (t: Deno.TestContext) => Promise<void>,
+  options: { readonly ignore?: boolean } = {},
+): void {
+  Deno.test({ ...options, name: name + ON, fn });
+}
+
+/** What the program is given of an environment beside what the tests have. */
 const environment = { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
 
 /** What a process left. */
@@ -20,8 +57,9 @@ export interface Left {
 
 /** Starts the program with pipes. */
 export function spawnDenovisor(args: readonly string[]): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: [...DENO_ARGS, ...args],
+  const [program, ...first] = PROGRAM;
+  return new Deno.Command(program, {
+    args: [...first, ...args],
     env: environment,
     stdin: "piped",
     stdout: "piped",
@@ -30,8 +68,12 @@ export function spawnDenovisor(args: readonly string[]): Deno.ChildProcess {
 }
 
 /** Runs the program to its end; `input` is all that it can read. */
-export async function denovisor(args: readonly string[], input = ""): Promise<Left> {
-  const child = spawnDenovisor(args);
+export function denovisor(args: readonly string[], input = ""): Promise<Left> {
+  return finish(spawnDenovisor(args), input);
+}
+
+/** Feeds a process that has pipes, and takes what it leaves. */
+export async function finish(child: Deno.ChildProcess, input = ""): Promise<Left> {
   const writer = child.stdin.getWriter();
   // A program that has ended reads no more.
   const typed = writer.write(new TextEncoder().encode(input)).then(() => writer.close());

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { probeStockKernels } from "../../src/cli/doctor/probe.ts";
 import { Kvm } from "../../src/kvm/mod.ts";
 import { buildConsoleKernel } from "./console_kernel.ts";
-import { DENO_ARGS, denovisor, MAIN, spawnDenovisor } from "./process.ts";
+import { denovisor, PROGRAM, programTest, spawnDenovisor } from "./process.ts";
 
 const folder = await Deno.makeTempDir();
 globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
@@ -53,7 +53,7 @@ interface Left {
 async function onTerminal(args: readonly string[], ...steps: readonly Step[]): Promise<Left> {
   const script = new URL("./pty.py", import.meta.url).pathname;
   const { stdout } = await new Deno.Command("python3", {
-    args: [script, JSON.stringify(steps), Deno.execPath(), ...DENO_ARGS, ...args],
+    args: [script, JSON.stringify(steps), ...PROGRAM, ...args],
     env: { DENO_NO_UPDATE_CHECK: "1" },
     stderr: "inherit",
   }).output();
@@ -65,11 +65,11 @@ async function onTerminal(args: readonly string[], ...steps: readonly Step[]): P
 const running: readonly Step[] = [{ expect: "ready" }, { raw: true }];
 
 function terminalTest(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name, ignore: noTerminal, fn });
+  programTest(name, fn, { ignore: noTerminal });
 }
 
 function guestTest(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name, ignore: noGuest, fn });
+  programTest(name, fn, { ignore: noGuest });
 }
 
 terminalTest("Ctrl-A x ends the machine and restores the terminal", async () => {
@@ -208,9 +208,7 @@ guestTest("SIGINT stops a guest that spins, without a terminal, too", async () =
 guestTest("a reader that goes away ends the machine", async () => {
   const shell = new Deno.Command("sh", {
     args: ["-c", '( yes | "$@"; echo "status $?" >&2 ) | head -c 10 >/dev/null', "sh"].concat(
-      Deno.execPath(),
-      ...DENO_ARGS.slice(0, -1),
-      MAIN,
+      ...PROGRAM,
       "run",
       kernel,
     ),

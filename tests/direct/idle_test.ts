@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { measureIdle } from "../../bench/idle.ts";
 import { CAN_MAKE_TAPS, TestTap } from "../../devices/virtio/net/testing/taps.ts";
-import { DENO_ARGS } from "../cli/process.ts";
+import { PROGRAM } from "../cli/process.ts";
 import { compile } from "../payloads/compile.ts";
 import { testNative } from "./native_machine.ts";
 
@@ -26,8 +26,8 @@ testNative(
       const disk = join(folder, "disk.img");
       await Deno.writeFile(disk, new Uint8Array(1 << 20));
       const { switches } = await measureIdle([
-        Deno.execPath(),
-        ...[...DENO_ARGS, "run", await compile("idle"), "--memory", "32M"],
+        ...PROGRAM,
+        ...["run", await compile("idle"), "--memory", "32M"],
         ...["--transport", transport, "--cmdline", parameters, "--console", "virtio,stdio"],
         ...["--disk", disk, "--net", tap.name, "--rng", "--balloon"],
         ...["--vsock", join(folder, "vsock"), "--port", "idle,file=/dev/null"],

@@ -5,13 +5,12 @@
 import { join } from "node:path";
 import { run } from "../assets/command.ts";
 import { type DebianRootfs, debianRootfs } from "../assets/mod.ts";
+import { Transcript } from "./transcript.ts";
 
 /** In the lab a system takes about a minute to its login prompt, and a busy host makes that some. */
 const BOOT_SECONDS = 400;
 /** The same for one command. */
 const COMMAND_SECONDS = 120;
-/** How much of what was printed goes into an error. */
-const TAIL = 3000;
 
 const encoder = new TextEncoder();
 
@@ -40,12 +39,8 @@ export async function withDebian(body: (host: DebianHost) => Promise<void>): Pro
 /** A user at a console. */
 export class Login {
   readonly #type: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
-  readonly #followed: Promise<void>;
-  #text = "";
-  #from = 0;
-  #ended = false;
+  readonly #transcript: Transcript;
   #commands = 0;
-  #news = Promise.withResolvers<void>();
 
   /**
    * @param output what the system prints; it is read to its end
@@ -56,27 +51,25 @@ export class Login {
     type: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>,
   ) {
     this.#type = type;
-    this.#followed = this.#follow(output);
-    // Whoever waits for something is told that nothing more comes.
-    this.#followed.catch(() => {});
+    this.#transcript = new Transcript(output);
   }
 
   /** All that the system has printed so far. */
   get text(): string {
-    return this.#text;
+    return this.#transcript.text;
   }
 
   /** Waits for the prompt, and logs in as root, who has no password; the shell that then runs echoes nothing. */
   async login(): Promise<void> {
-    await this.#wait(/^\S+ login: $/m, BOOT_SECONDS, "a login prompt");
+    await this.#transcript.wait(/^\S+ login: $/m, BOOT_SECONDS, "a login prompt");
     await this.type("root\r");
-    await this.#wait(/# $/, COMMAND_SECONDS, "a shell's prompt");
+    await this.#transcript.wait(/# $/, COMMAND_SECONDS, "a shell's prompt");
     // A shell that neither edits lines nor, in the end, prompts. Each prompt is waited for, as its shell has the
     // terminal otherwise than the one before; and what is waited for is not what is typed.
     await this.type('PS1="@$((40 + 1))@ " exec sh\r');
-    await this.#wait(/@41@ $/, COMMAND_SECONDS, "a plain shell");
+    await this.#transcript.wait(/@41@ $/, COMMAND_SECONDS, "a plain shell");
     await this.type("stty -echo; PS1=; export TERM=dumb SYSTEMD_COLORS=0; echo @$((40 + 2))\r");
-    await this.#wait(/@42\n/, COMMAND_SECONDS, "a shell that echoes nothing");
+    await this.#transcript.wait(/@42\n/, COMMAND_SECONDS, "a shell that echoes nothing");
   }
 
   /** Types text as it is. */
@@ -93,55 +86,19 @@ export class Login {
   async run(command: string): Promise<string> {
     const mark = `@${++this.#commands}`;
     await this.type(`{ ${command}; } 2>&1; echo "${mark}:$?"\r`);
-    const [text, status] = await this.#wait(
-      new RegExp(`([^]*?)${mark}:(\\d+)\n`),
+    const pattern = new RegExp(`${mark}:(\\d+)\n`);
+    const { input, index, 1: digits } = await this.#transcript.wait(
+      pattern,
       COMMAND_SECONDS,
       command,
-    ).then(([, text, status]) => [text.trim(), Number(status)] as const);
+    );
+    const [text, status] = [input.slice(0, index).trim(), Number(digits)];
     if (status !== 0) throw new Error(`status ${status} from ${command}:\n${text}`);
     return text;
   }
 
   /** Waits for the end of the output. */
   async ended(): Promise<void> {
-    await this.#followed;
-  }
-
-  async #follow(output: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
-    const decoder = new TextDecoder();
-    try {
-      for await (const chunk of output) {
-        this.#text += decoder.decode(chunk, { stream: true }).replaceAll("\r", "");
-        this.#wake();
-      }
-    } finally {
-      this.#ended = true;
-      this.#wake();
-    }
-  }
-
-  #wake(): void {
-    this.#news.resolve();
-    this.#news = Promise.withResolvers<void>();
-  }
-
-  /** Waits for text that was not waited for yet. */
-  async #wait(pattern: RegExp, seconds: number, what: string): Promise<RegExpExecArray> {
-    const end = performance.now() + seconds * 1000;
-    for (;;) {
-      const found = pattern.exec(this.#text.slice(this.#from));
-      if (found !== null) {
-        this.#from += found.index + found[0].length;
-        return found;
-      }
-      const left = end - performance.now();
-      const heard = this.#text.slice(-TAIL);
-      if (this.#ended) throw new Error(`the machine has ended before ${what}:\n${heard}`);
-      if (left <= 0) throw new Error(`not within ${seconds} s: ${what}\n${heard}`);
-      let timer;
-      const late = new Promise<void>((resolve) => void (timer = setTimeout(resolve, left)));
-      await Promise.race([this.#news.promise, late]);
-      clearTimeout(timer);
-    }
+    await this.#transcript.ended;
   }
 }

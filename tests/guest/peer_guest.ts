@@ -5,6 +5,7 @@
 import type { CpioEntry } from "../../loader/mod.ts";
 import { Machine, type MachineConfig } from "../../mod.ts";
 import { buildInitramfs, kernelAsset, vmlinuxAsset } from "../assets/mod.ts";
+import { Transcript } from "./transcript.ts";
 
 /** The modules of both transports. */
 const TRANSPORT_MODULES = ["virtio_pci", "virtio_mmio"];
@@ -25,17 +26,14 @@ export interface PeerGuestOptions extends Omit<MachineConfig, "kernel" | "initrd
 /** A running machine with a shell in it. */
 export class PeerGuest implements AsyncDisposable {
   readonly machine: Machine;
-  #text = "";
-  /** Where the answer to the command that runs begins. */
-  #from = 0;
-  #ended = false;
-  #news = Promise.withResolvers<void>();
+  readonly #transcript: Transcript;
+  readonly #log: readonly string[];
   #commands = 0;
-  readonly #log: string[];
 
   private constructor(machine: Machine, log: string[]) {
     this.machine = machine;
     this.#log = log;
+    this.#transcript = new Transcript(machine.console.output, () => log.join("\n"));
   }
 
   /** Boots a stock kernel and waits for the shell. */
@@ -54,11 +52,10 @@ export class PeerGuest implements AsyncDisposable {
         command: LOOP,
       }),
     }, { log: (line) => void log.push(line) });
-    const guest = new PeerGuest(machine, log);
     try {
       machine.start();
-      guest.#follow().catch(() => {});
-      await guest.#wait(/^@up$/m, BOOT_SECONDS, "the boot");
+      const guest = new PeerGuest(machine, log);
+      await guest.#transcript.wait(/^@up\n/m, BOOT_SECONDS, "the end of the boot");
       return guest;
     } catch (error) {
       await machine[Symbol.asyncDispose]();
@@ -87,52 +84,16 @@ export class PeerGuest implements AsyncDisposable {
   async try(command: string, seconds = 60): Promise<{ status: number; text: string }> {
     const mark = `@${++this.#commands}`;
     const line = `{ ${command}; } </dev/null 2>&1; echo "${mark} $?"\n`;
-    this.#from = this.#text.length;
+    // What the kernel has said meanwhile is no part of the answer.
+    this.#transcript.skip();
     await this.machine.console.write(new TextEncoder().encode(line));
-    const found = await this.#wait(new RegExp(`${mark} (\\d+)$`, "m"), seconds, command);
-    const text = this.#text.slice(this.#from, this.#from + found.index).trimEnd();
-    return { status: Number(found[1]), text };
+    const pattern = new RegExp(`${mark} (\\d+)\n`);
+    const { input, index, 1: status } = await this.#transcript.wait(pattern, seconds, command);
+    return { status: Number(status), text: input.slice(0, index).trimEnd() };
   }
 
   /** Stops the machine. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.machine[Symbol.asyncDispose]();
-  }
-
-  async #follow(): Promise<void> {
-    const decoder = new TextDecoder();
-    try {
-      for await (const chunk of this.machine.console.output) {
-        this.#text += decoder.decode(chunk, { stream: true }).replaceAll("\r", "");
-        this.#wake();
-      }
-    } finally {
-      this.#ended = true;
-      this.#wake();
-    }
-  }
-
-  #wake(): void {
-    this.#news.resolve();
-    this.#news = Promise.withResolvers<void>();
-  }
-
-  async #wait(pattern: RegExp, seconds: number, what: string): Promise<RegExpExecArray> {
-    const end = performance.now() + seconds * 1000;
-    for (;;) {
-      const found = pattern.exec(this.#text.slice(this.#from));
-      // The line's end is there too: more digits could follow.
-      if (found !== null && this.#text[this.#from + found.index + found[0].length] === "\n") {
-        return found;
-      }
-      const left = end - performance.now();
-      const heard = () => `${this.#text.slice(-2000)}\n${this.#log.join("\n")}`;
-      if (this.#ended) throw new Error(`the machine has ended during ${what}:\n${heard()}`);
-      if (left <= 0) throw new Error(`not within ${seconds} s: ${what}\n${heard()}`);
-      let timer;
-      const late = new Promise<void>((resolve) => void (timer = setTimeout(resolve, left)));
-      await Promise.race([this.#news.promise, late]);
-      clearTimeout(timer);
-    }
   }
 }

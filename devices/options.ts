@@ -8,6 +8,10 @@
 export interface OptionField<T> {
   /** What stands for the value in help; undefined for a property that is just named. */
   readonly value?: string;
+  /** The only words there are for the value, where they can be listed. */
+  readonly choices?: readonly string[];
+  /** Whether the value is the name of a file of the host. */
+  readonly path?: boolean;
   readonly summary: string;
   /** What holds where it is left out; a property without one and not optional is required. */
   readonly fallback?: T;
@@ -116,6 +120,11 @@ export function text(value: string, summary: string): OptionField<string> {
   });
 }
 
+/** The name of a file of the host. */
+export function path(value: string, summary: string): OptionField<string> {
+  return { ...text(value, summary), path: true };
+}
+
 /** A whole number. */
 export function count(
   value: string,
@@ -137,11 +146,12 @@ export function oneOf<const C extends string>(
   summary: string,
   choices: readonly C[],
 ): OptionField<C> {
-  return field(choices.join("|"), summary, (given) => {
+  const read = (given: unknown) => {
     const found = choices.find((choice) => choice === given);
     if (found !== undefined) return found;
     throw new TypeError(`it is one of ${choices.join(", ")}`);
-  });
+  };
+  return { ...field(choices.join("|"), summary, read), choices };
 }
 
 const UNITS: Readonly<Record<string, number>> = {

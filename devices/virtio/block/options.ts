@@ -9,7 +9,7 @@ import {
   flag,
   oneOf,
   optional,
-  text,
+  path,
   type ValuesOf,
   withDefault,
 } from "../../options.ts";
@@ -44,7 +44,7 @@ export const BLOCK_OPTIONS = defineOptions({
   summary: "a disk: a raw image or a block device of the host",
   main: "path",
   fields: {
-    path: text("PATH", "the raw image or block device"),
+    path: path("PATH", "the raw image or block device"),
     ro: flag("the guest can't write to it, and other machines may read it"),
     serial: optional(
       field("TEXT", "what the disk calls itself, up to 20 characters (its name)", readSerial),
@@ -57,7 +57,10 @@ export const BLOCK_OPTIONS = defineOptions({
       "writeback",
     ),
     sector: withDefault(
-      field("512|4096", "the logical block size in bytes", readSectorSize),
+      {
+        ...field("512|4096", "the logical block size in bytes", readSectorSize),
+        choices: ["512", "4096"],
+      },
       512,
     ),
     queues: optional(count("N", "request queues (one for each vCPU, up to 4)", 1, MAX_QUEUES)),

@@ -2,7 +2,7 @@
  * How users describe a console device: by its ports.
  * @module
  */
-import { defineOptions, field, flag, optional, text, type ValuesOf } from "../../options.ts";
+import { defineOptions, field, flag, optional, path, type ValuesOf } from "../../options.ts";
 
 /** The longest name of a port; it becomes a file's name in the guest (/dev/virtio-ports/NAME). */
 const MAX_NAME = 63;
@@ -16,9 +16,9 @@ export const CONSOLE_OPTIONS = defineOptions({
   main: "name",
   fields: {
     name: field("NAME", "what the guest calls it", readName),
-    file: optional(text("PATH", "append what the guest writes to a file")),
-    uds: optional(text("PATH", "a Unix socket that one client at a time may connect to")),
-    pty: optional(text("LINK", "a pseudo-terminal of the host, with a symbolic link to it")),
+    file: optional(path("PATH", "append what the guest writes to a file")),
+    uds: optional(path("PATH", "a Unix socket that one client at a time may connect to")),
+    pty: optional(path("LINK", "a pseudo-terminal of the host, with a symbolic link to it")),
     stdio: flag("standard input and output, where the machine's console leaves them alone"),
   },
 });

@@ -20,7 +20,7 @@ import {
   rateLimits,
   showLimits,
 } from "../../limits/mod.ts";
-import { defineOptions, optional, text } from "../../options.ts";
+import { defineOptions, optional, path } from "../../options.ts";
 import {
   type DeviceContext,
   DeviceError,
@@ -47,7 +47,7 @@ const OPTIONS = defineOptions({
   multiplicity: "one",
   summary: "a source of entropy for the guest",
   fields: {
-    source: optional(text("FILE", "a file of random bytes (the host kernel's generator)")),
+    source: optional(path("FILE", "a file of random bytes (the host kernel's generator)")),
     ...limitFields(""),
   },
 });

@@ -3,7 +3,7 @@
  * @module
  */
 import { limitFields } from "../../limits/mod.ts";
-import { count, defineOptions, text, type ValuesOf, withDefault } from "../../options.ts";
+import { count, defineOptions, path, type ValuesOf, withDefault } from "../../options.ts";
 import { FIRST_GUEST_CID, LAST_GUEST_CID } from "./packet.ts";
 
 /** As many as Firecracker has; each takes a descriptor of the host's, and 256 KiB while the host is slow. */
@@ -18,7 +18,7 @@ export const VSOCK_OPTIONS = defineOptions({
   summary: "sockets between guest and host, without a network",
   main: "uds",
   fields: {
-    uds: text("PATH", "the Unix socket that clients connect to; port P of the host is at PATH_P"),
+    uds: path("PATH", "the Unix socket that clients connect to; port P of the host is at PATH_P"),
     cid: withDefault(
       count("N", "the guest's context id", FIRST_GUEST_CID, LAST_GUEST_CID),
       FIRST_GUEST_CID,

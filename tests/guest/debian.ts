@@ -3,9 +3,9 @@
  * @module
  */
 import { join } from "node:path";
+import { Transcript } from "../../src/guest/transcript.ts";
 import { run } from "../assets/command.ts";
 import { type DebianRootfs, debianRootfs } from "../assets/mod.ts";
-import { Transcript } from "./transcript.ts";
 
 /** In the lab a system takes about a minute to its login prompt, and a busy host makes that some. */
 const BOOT_SECONDS = 400;

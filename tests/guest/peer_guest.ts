@@ -4,8 +4,8 @@
  */
 import type { CpioEntry } from "../../loader/mod.ts";
 import { Machine, type MachineConfig } from "../../mod.ts";
+import { Transcript } from "../../src/guest/transcript.ts";
 import { buildInitramfs, kernelAsset, vmlinuxAsset } from "../assets/mod.ts";
-import { Transcript } from "./transcript.ts";
 
 /** The modules of both transports. */
 const TRANSPORT_MODULES = ["virtio_pci", "virtio_mmio"];

@@ -1,5 +1,5 @@
 /**
- * What a machine prints on its console, for those who wait for something in it.
+ * What a machine prints on its console, for those who wait for something in it: tests. All of it is kept.
  * @module
  */
 

@@ -12,7 +12,9 @@ export const WORKERS = {
 } as const;
 
 /** Files that are read as bytes, relative to this folder. */
-export const ASSETS = {} as const;
+export const ASSETS = {
+  "built-in-guest": "images/built_in_guest",
+} as const;
 
 /** A module that Workers start with. */
 export type WorkerName = keyof typeof WORKERS;

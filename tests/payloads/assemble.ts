@@ -2,8 +2,8 @@
  * Assembles the small guests in this folder.
  *
  * Each is one `.s` file for the GNU assembler; what it does, what it wants defined and the status that it
- * ends with stand at its head. `as` and `ld` of binutils build it, once for each combination of source and
- * options: the result stays in the user's cache folder.
+ * ends with stand at its head. `as` and `ld` of binutils build it, once for each combination of source, options
+ * and version: the result stays in the user's cache folder.
  * @module
  */
 import { join } from "node:path";
@@ -51,6 +51,7 @@ export async function assemble(name: string, options: PayloadOptions = {}): Prom
   const { format = "elf64", address = MEGABYTE, defines = {} } = options;
   const key = await digest([
     ...await sourceTexts(name),
+    await toolVersion("as"),
     JSON.stringify([format, address, defines]),
   ]);
   const folder = await cached(`payload-${name}-${key}`, async (into, signal) => {
@@ -77,6 +78,17 @@ export async function assemble(name: string, options: PayloadOptions = {}): Prom
   });
   const symbols = parseSymbols(await Deno.readTextFile(join(folder, SYMBOLS)));
   return { path: join(folder, IMAGE), symbols };
+}
+
+const versions = new Map<string, Promise<string>>();
+
+/** A tool's own name and version: other versions make other bytes. @throws {AssetError} where it's missing */
+export function toolVersion(tool: string): Promise<string> {
+  const known = versions.get(tool);
+  if (known !== undefined) return known;
+  const found = runText([tool, "--version"]).then((text) => text.split("\n")[0]);
+  versions.set(tool, found);
+  return found;
 }
 
 /** The texts that a payload is made of: its own, those it can include, and the linker's script. */

@@ -2,14 +2,14 @@
  * Compiles the small guests in the folder `native`: programs in C that run at CPL 3 and drive devices by polling.
  *
  * Each is one `.c` file with a `main`; what it does and what it wants on its command line stand at its head. Any
- * monitor that starts PVH kernels can run them. gcc builds them, once for each state of their sources: the result
+ * monitor that starts PVH kernels can run them. gcc builds them, once for each state of their sources and version of gcc: the result
  * stays in the user's cache folder.
  * @module
  */
 import { join } from "node:path";
 import { cached } from "../assets/cache.ts";
 import { run } from "../assets/command.ts";
-import { digest } from "./assemble.ts";
+import { digest, toolVersion } from "./assemble.ts";
 
 /** The commands without which a test that needs a program is ignored by name. */
 export const COMPILER: readonly string[] = ["gcc"];
@@ -25,6 +25,11 @@ const COMMON = [
   ...["start.s", "runtime.c", "virtio.c", "virtio_mmio.c", "virtio_pci.c"],
   ...["virtio_block.c", "virtio_net.c"],
 ];
+
+/** What single programs have beside that and their own `.c` file. */
+const MORE: Readonly<Record<string, readonly string[]>> = {
+  built_in: ["terminal.c", "hardware.c", "disk_check.c", "calendar.c", "first_words.s"],
+};
 
 /** No library, nothing that the entry doesn't set up, and no register that the monitors don't. */
 const FLAGS = [
@@ -45,9 +50,11 @@ const FLAGS = [
  * @throws {AssetError} where there is no gcc
  */
 export async function compile(name: string): Promise<string> {
-  const key = await digest([...await sourceTexts(), name, ...FLAGS]);
+  const more = MORE[name] ?? [];
+  const tools = await Promise.all(["gcc", "as"].map(toolVersion));
+  const key = await digest([...await sourceTexts(), name, ...more, ...FLAGS, ...tools]);
   const folder = await cached(`program-${name}-${key}`, async (into, signal) => {
-    const sources = [...COMMON, `${name}.c`];
+    const sources = [...COMMON, ...more, `${name}.c`];
     await run(["gcc", ...FLAGS, "-o", join(into, IMAGE), ...sources], { cwd: PROGRAMS, signal });
   });
   return join(folder, IMAGE);

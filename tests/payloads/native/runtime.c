@@ -1,25 +1,41 @@
 #include "runtime.h"
 
-enum { COM1_DATA = 0x3f8, COM1_LSR = 0x3fd, LSR_THRE = 0x20 };
+/* 16550: where its transmitter is empty, as many bytes fit as its FIFO has. */
+enum { COM1_DATA = 0x3f8, COM1_FCR = 0x3fa, COM1_LSR = 0x3fd, LSR_THRE = 0x20 };
+enum { FCR_ENABLE = 1, FIFO_SIZE = 16 };
 
 /* hvm_start_info (Xen, public/arch-x86/hvm/start_info.h), where the monitor has put it. */
 extern const u8 *start_info;
 enum { START_INFO_CMDLINE = 24 };
 
+static void transmit(const char *text, size_t count)
+{
+	static bool has_fifo;
+	if (!has_fifo)
+		out8(COM1_FCR, FCR_ENABLE);
+	has_fifo = true;
+	while (!(in8(COM1_LSR) & LSR_THRE))
+		relax();
+	__asm__ volatile("rep outsb" : "+S"(text), "+c"(count) : "d"(COM1_DATA) : "memory");
+}
+
 static void print_char(char c)
 {
-	while (!(in8(COM1_LSR) & LSR_THRE))
-		;
-	out8(COM1_DATA, (u8)c);
+	transmit(&c, 1);
 }
 
 void print(const char *text)
 {
-	while (*text)
-		print_char(*text++);
+	while (*text) {
+		size_t count = 0;
+		while (count < FIFO_SIZE && text[count])
+			count++;
+		transmit(text, count);
+		text += count;
+	}
 }
 
-static void print_decimal(u64 value)
+void print_decimal(u64 value)
 {
 	char digits[24];
 	char *at = digits + sizeof digits;

@@ -26,7 +26,11 @@ void end(int status) __attribute__((noreturn));
 /* Halts the processor with interrupts off, for ever. */
 void rest(void) __attribute__((noreturn));
 
+/* Waits, halted, for an interrupt of the first serial port. One that came before ends it at once. */
+void wait_for_serial(void);
+
 void print(const char *text);
+void print_decimal(u64 value);
 /* `NAME=VALUE` and a new line: in decimal, or each byte in hexadecimal. */
 void print_number(const char *name, u64 value);
 void print_bytes(const char *name, const void *bytes, size_t count);

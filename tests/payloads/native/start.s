@@ -16,6 +16,9 @@
         .set BOOT_PAGE, 3               # present, writable
         .set LARGE_BOOT_PAGE, 0x83
         .set INVALID_OPCODE, 6
+        .set SERIAL_VECTOR, PIC1_VECTORS + 4
+        .set SERIAL_ONLY, 0xef
+        .set TRAP_RSP, 24               # the interrupted RSP in an exception's frame without a code
         .set STACK_SIZE, 65536
 
         .section .note, "a", @note
@@ -33,6 +36,14 @@ start:
         cld
         mov esp, offset kernel_stack_top
         mov [start_info], ebx
+# A program that has something to say says it first: all that follows takes its time.
+        mov esi, offset first_words
+        test esi, esi
+        jz 1f
+        mov ecx, offset first_words_size
+        mov edx, COM1_DATA
+        rep outsb
+1:
 # Some KVMs let interrupts through at CPL 3 whatever the flags say, so none may come.
         mov al, 0xff
         out PIC1_MASK, al
@@ -64,7 +75,9 @@ long_mode:
         mov es, eax
         mov ss, eax
         call cpl3_setup
-        gate INVALID_OPCODE, at_rest
+        gate INVALID_OPCODE, called
+        gate SERIAL_VECTOR, serial_interrupt
+        pic_setup 0xff
         enter_cpl3 user
 
 user:
@@ -80,19 +93,55 @@ end:
         out DEBUG_EXIT, al
 1:      jmp 1b
 
-# void rest(void): see runtime.h. The exception is the way up to CPL 0.
+# void rest(void) and void wait_for_serial(void): see runtime.h. The exception is the way up to CPL 0.
         .globl rest
 rest:
+        xor eax, eax
         ud2
+        .globl wait_for_serial
+wait_for_serial:
+        mov eax, 1
+        ud2
+waited:
+        ret
+
+called:
+        test eax, eax
+        jz at_rest
+        mov rax, [rsp + TRAP_RSP]
+        mov [waiting_rsp], rax
+        mov al, SERIAL_ONLY
+        out PIC1_MASK, al
+        sti
+1:      hlt
+        jmp 1b
+# Not back to what was interrupted, which may be just before the HLT, but to who waits.
+serial_interrupt:
+        mov al, 0xff
+        out PIC1_MASK, al
+        pic_eoi
+        pushfq
+        or qword ptr [rsp], IOPL3
+        mov rcx, [waiting_rsp]
+        mov edx, offset waited
+        popfq
+        sysexit64
+
 at_rest:
         cli
         hlt
         jmp at_rest
 
+# What is printed at once, where a program has it: characters, and as an absolute symbol how many; 64 at most.
+        .weak first_words
+        .weak first_words_size
+
         .bss
         .globl start_info
         .balign 8
 start_info:
+        .skip 8
+waiting_rsp:
         .skip 8
         .balign 4096
 boot_pml4:

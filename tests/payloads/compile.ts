@@ -2,8 +2,8 @@
  * Compiles the small guests in the folder `native`: programs in C that run at CPL 3 and drive devices by polling.
  *
  * Each is one `.c` file with a `main`; what it does and what it wants on its command line stand at its head. Any
- * monitor that starts PVH kernels can run them. gcc builds them, once for each state of their sources and version of gcc: the result
- * stays in the user's cache folder.
+ * monitor that starts PVH kernels can run them. gcc builds them, once for each state of their sources and version of
+ * gcc: the result stays in the user's cache folder.
  * @module
  */
 import { join } from "node:path";

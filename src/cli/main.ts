@@ -8,7 +8,7 @@ import { say, system } from "./system.ts";
 import { verbs } from "./verbs.ts";
 
 /** Does what the command line says. @returns the exit status */
-async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[]): Promise<number> {
   try {
     const call = parse(args, verbs, system);
     if (typeof call === "number") return call;

@@ -17,9 +17,40 @@ export type Recipe =
   | { readonly program: string }
   | { readonly payload: string; readonly options?: PayloadOptions };
 
+/** A payload without a header, which is smaller than an ELF file. */
+function flat(payload: string, defines: PayloadOptions["defines"] = {}): Recipe {
+  return { payload, options: { format: "flat", defines } };
+}
+
 /** The images, by the names under which the program finds them. */
 export const IMAGES: Readonly<Partial<Record<AssetName, Recipe>>> = {
   "built-in-guest": { program: "built_in" },
+  // What `denovisor self-test` runs.
+  "real-mode": { payload: "real_mode", options: { format: "flat", address: 0x7c00 } },
+  "protected-mode": flat("flat_mode", { BITS32: 1 }),
+  "long-mode": flat("flat_mode"),
+  "linux-64": { payload: "linux" },
+  pvh: { payload: "pvh" },
+  multiboot: flat("multiboot", { ADDRESS_FIELDS: 1 }),
+  cpl3: flat("cpl3"),
+  "lapic-timer": flat("lapic_timer"),
+  pit: flat("pit"),
+  smp: flat("smp", { CPUS: 2 }),
+  "string-io": flat("string_io"),
+  echo: flat("echo", { INTERRUPTS: 1, IOAPIC_PIN: 4 }),
+  rtc: flat("rtc"),
+  busy: flat("busy", { CPL3: 1, COUNTER: 0x7000 }),
+  "power-off": flat("power", { PORT: 0x600, VALUE: 1 << 5 | 5 << 2 }),
+  "reset-acpi": flat("power", { PORT: 0x602, VALUE: 6 }),
+  "reset-i8042": flat("power", { PORT: 0x64, VALUE: 0xfe }),
+  "reset-port92": flat("power", { PORT: 0x92, VALUE: 1 }),
+  "triple-fault": flat("triple_fault"),
+  "emulation-failure": flat("emulation_failure"),
+  "virtio-block": { program: "block" },
+  "virtio-console": { program: "console" },
+  "virtio-entropy": { program: "entropy" },
+  "virtio-idle": { program: "idle" },
+  "virtio-net": { program: "net" },
 };
 
 /** The tools whose versions decide what the images' bytes are. */

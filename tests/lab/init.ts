@@ -35,7 +35,6 @@ export const LAB_FOLDER = "/run/denovisor-lab";
 /** Programs of the lab's own, which commands find after this machine's. */
 export const PROGRAMS_FOLDER = `${LAB_FOLDER}/programs`;
 
-// ext4 does not name the driver of its checksums as one that it depends on.
 /** ext4 does not name the driver of its checksums as one that it depends on. */
 const MODULES = [
   ...["crc32c_generic", "ext4"],
@@ -43,11 +42,8 @@ const MODULES = [
   ...["kvm-amd", "tun", "vhost_net", "vhost_vsock", "loop"],
 ];
 
-const mainScript = `
-lab=${LAB_FOLDER}
-export PATH=$lab/bin
-
-# Gives the device of a virtio-serial port; ports appear some time after their driver is loaded.
+/** A function of the shell that gives the device of a virtio-serial port, which appears some time after its driver. */
+export const FIND_PORT = `
 port() {
   tries=500
   while [ $tries -gt 0 ]; do
@@ -59,7 +55,12 @@ port() {
   done
   echo "lab: no virtio-serial port $1" > /dev/console
 }
+`;
 
+const mainScript = `
+lab=${LAB_FOLDER}
+export PATH=$lab/bin
+${FIND_PORT}
 # Gives the device of a disk by its serial number.
 disk() {
   for device in /sys/block/vd*; do

@@ -21,6 +21,8 @@ export interface QemuOptions {
   readonly initramfs: string;
   readonly memoryMiB: number;
   readonly cpus: number;
+  /** The folder of the host that is the lab's root, which it may only read; without it, it sees no file of the host. */
+  readonly root?: string;
   /** Folders of the host that the lab may write to. */
   readonly shares: readonly string[];
   readonly disks: readonly Disk[];
@@ -79,7 +81,7 @@ export function qemuArguments(options: QemuOptions): string[] {
     ...["-smp", `${options.cpus}`, "-m", `${options.memoryMiB}M`],
     ...["-kernel", options.kernel, "-initrd", options.initramfs, "-append", CMDLINE],
     ...["-serial", "stdio"],
-    ...fileSystem("/", ROOT_TAG, true),
+    ...options.root === undefined ? [] : fileSystem(options.root, ROOT_TAG, true),
     ...options.shares.flatMap((path, index) => fileSystem(path, shareTag(index), false)),
     ...options.disks.flatMap(blockDevice),
     ...["-device", `virtio-serial-pci,max_ports=${options.ports.length + 1}`],

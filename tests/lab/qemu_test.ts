@@ -6,6 +6,7 @@ const options = {
   initramfs: "/i",
   memoryMiB: 1024,
   cpus: 2,
+  root: "/",
   shares: ["/a,b"],
   disks: [
     { serial: "kept", path: "/d,e", writable: false, temporary: false },
@@ -23,6 +24,11 @@ Deno.test("only the root is read-only, and each share has a tag of its own", () 
   assert.deepEqual(fsdevs.map((it) => it.includes("readonly=on")), [true, false]);
   const tags = qemuArguments(options).filter((it) => it.startsWith("virtio-9p-pci,"));
   assert.deepEqual(tags.map((it) => /mount_tag=(.*)/.exec(it)?.[1]), ["root", "share0"]);
+});
+
+Deno.test("without a root the lab sees no file of this machine", () => {
+  const args = qemuArguments({ ...options, root: undefined, shares: [] });
+  assert.deepEqual(args.filter((it) => /fsdev|9p/.test(it)), []);
 });
 
 Deno.test("a disk is found by its serial number, and only one that is writable is written to", () => {

@@ -87,6 +87,7 @@ export async function runInLab(
         initramfs,
         memoryMiB: options.memoryMiB ?? Math.min(DEFAULT_MEMORY_MAX_MIB, availableMemoryMiB() / 2),
         cpus: options.cpus ?? DEFAULT_CPUS,
+        root: "/",
         shares,
         disks,
         ports: serialPorts.map((name) => ({

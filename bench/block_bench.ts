@@ -7,13 +7,10 @@
  * @module
  */
 import { block } from "../devices/virtio/block/mod.ts";
-import { Metrics } from "../devices/metrics.ts";
-import { readDevice } from "../devices/read_options.ts";
-import { openQueue, type Virtqueue } from "../devices/virtio/queue/mod.ts";
-import type { VirtioDevice } from "../devices/virtio/module.ts";
-import { IoLoop } from "../src/ffi/mod.ts";
 import { GuestMemory } from "../src/memory/mod.ts";
+import { type BenchDevice, openDevice } from "./device.ts";
 import { Peer } from "./peer.ts";
+import { DESC_F_NEXT, DESC_F_WRITE, Ring } from "./ring.ts";
 
 const FILE_SIZE = 64 << 20;
 const BLOCK = 4096;
@@ -22,94 +19,53 @@ const DEPTH = 32;
 const FEW = 2_000;
 const MANY = 20_000;
 
-const QUEUE_SIZE = 256;
-const AREAS = { descriptorArea: 0x1000, driverArea: 0x3000, deviceArea: 0x4000 };
+const RING = 0x1000;
 const HEADERS = 0x8000;
 const STATUSES = 0xc000;
 const DATA = 0x100000;
-const DESC_F_NEXT = 1;
-const DESC_F_WRITE = 2;
 const MISSING = 0xff;
 
 /** A disk, and a driver whose requests are header, data and status in the same three descriptors again and again. */
 class Bench {
-  readonly #loop = new IoLoop();
   readonly #memory = GuestMemory.forTest(DATA + DEPTH * PIECE);
-  readonly #device: VirtioDevice;
-  readonly #queue: Virtqueue;
-  readonly #available: Uint16Array;
-  readonly #used: Uint16Array;
-  readonly #owned = new DisposableStack();
-  #offered = 0;
-  #seen = 0;
+  readonly #ring = new Ring(this.#memory, 0, RING);
+  readonly #device: BenchDevice;
   #seed = 1;
 
   constructor(path: string) {
-    const memory = this.#memory;
-    const { values } = readDevice(block.options, { path, ro: true, queues: 1 });
-    const description = block.create(values as Parameters<typeof block.create>[0], {
-      id: "bench",
-      cpus: 1,
-      memorySize: memory.size,
-      own: (resource) => this.#owned.use(resource),
-    });
-    const failed = (error: unknown) => {
-      throw error;
-    };
-    this.#device = block.open(description, {
-      id: "bench",
-      memory,
-      io: this.#loop.scope(failed),
-      config: { bytes: description.config, update: () => {} },
-      metrics: new Metrics(Metrics.allocate(description.metrics)),
-      log: failed,
-      fail: failed,
-    });
-    const features = { packed: false, eventIdx: true, indirect: false };
-    const configuration = { index: 0, size: QUEUE_SIZE, ...AREAS };
-    this.#queue = openQueue(memory, configuration, features, () => {});
-    const { buffer } = memory.regions[0];
-    this.#available = new Uint16Array(buffer, AREAS.driverArea, 3 + QUEUE_SIZE);
-    this.#used = new Uint16Array(buffer, AREAS.deviceArea, 3 + 4 * QUEUE_SIZE);
-    this.#device.start([this.#queue], description.features);
+    this.#device = openDevice(block, { path, ro: true, queues: 1 }, this.#memory);
+    this.#device.core.start([this.#ring.queue], this.#device.features);
   }
 
   /** Prepares the requests: each of the first `depth` slots has one. */
   #prepare(depth: number, length: number): void {
+    const ring = this.#ring;
     for (let slot = 0; slot < depth; slot++) {
-      this.#describe(3 * slot, HEADERS + 16 * slot, 16, DESC_F_NEXT);
-      this.#describe(3 * slot + 1, DATA + PIECE * slot, length, DESC_F_NEXT | DESC_F_WRITE);
-      this.#describe(3 * slot + 2, STATUSES + slot, 1, DESC_F_WRITE);
+      ring.describe(3 * slot, HEADERS + 16 * slot, 16, DESC_F_NEXT);
+      ring.describe(3 * slot + 1, DATA + PIECE * slot, length, DESC_F_NEXT | DESC_F_WRITE);
+      ring.describe(3 * slot + 2, STATUSES + slot, 1, DESC_F_WRITE);
     }
-  }
-
-  #describe(index: number, address: number, length: number, flags: number): void {
-    const at = AREAS.descriptorArea + 16 * index;
-    this.#memory.writeU32(at, address);
-    this.#memory.writeU32(at + 8, length);
-    this.#memory.writeU16(at + 12, flags);
-    this.#memory.writeU16(at + 14, index + 1);
   }
 
   #offer(slot: number, offset: number): void {
     this.#memory.writeU32(HEADERS + 16 * slot + 8, offset / 512);
     this.#memory.writeU8(STATUSES + slot, MISSING);
-    this.#available[2 + this.#offered % QUEUE_SIZE] = 3 * slot;
-    this.#offered = (this.#offered + 1) & 0xffff;
+    this.#ring.offer(3 * slot);
   }
 
   /** Reads `count` times `length` bytes, `depth` at a time. @param next where the next read is */
   run(count: number, depth: number, length: number, next: () => number): void {
     this.#prepare(depth, length);
+    const ring = this.#ring;
+    const { core, loop } = this.#device;
     let left = count - depth;
     for (let slot = 0; slot < depth; slot++) this.#offer(slot, next());
     for (let done = 0; done < count;) {
-      Atomics.store(this.#available, 1, this.#offered);
-      this.#device.kick(0);
-      this.#loop.turn();
-      for (const end = Atomics.load(this.#used, 1); this.#seen !== end; done++) {
-        const slot = this.#used[2 + 4 * (this.#seen % QUEUE_SIZE)] / 3;
-        this.#seen = (this.#seen + 1) & 0xffff;
+      ring.publish();
+      core.kick(0);
+      loop.turn();
+      for (let head = ring.take(); head >= 0; head = ring.take(), done++) {
+        const slot = head / 3;
         if (this.#memory.readU8(STATUSES + slot) !== 0) throw new Error("a read failed");
         if (left-- > 0) this.#offer(slot, next());
       }

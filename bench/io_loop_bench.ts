@@ -13,40 +13,12 @@ import {
   IoVectors,
   O_RDONLY,
 } from "../src/ffi/mod.ts";
-import { runText } from "../tests/assets/command.ts";
+import { Peer } from "./peer.ts";
 
 const FILE_SIZE = 64 << 20;
 const DEPTH = 32;
 const BLOCK = 4096;
 const COUNT = 20_000;
-
-/** The program in C, which does one wish after another. */
-class Peer {
-  readonly #child: Deno.ChildProcess;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #output: ReadableStreamDefaultReader<Uint8Array>;
-
-  private constructor(program: string, file: string) {
-    const command = new Deno.Command(program, { args: [file], stdin: "piped", stdout: "piped" });
-    this.#child = command.spawn();
-    this.#input = this.#child.stdin.getWriter();
-    this.#output = this.#child.stdout.getReader();
-  }
-
-  static async start(directory: string, file: string): Promise<Peer> {
-    const program = `${directory}/io_loop`;
-    const source = new URL("io_loop.c", import.meta.url).pathname;
-    await runText(["gcc", "-O2", "-Wall", "-Werror", "-o", program, source]);
-    return new Peer(program, file);
-  }
-
-  /** @param wish `"r"` or `"e"` */
-  async run(wish: string): Promise<void> {
-    await this.#input.write(new TextEncoder().encode(wish));
-    const { done } = await this.#output.read();
-    if (done) throw new Error("the program in C has ended");
-  }
-}
 
 /** The event loop with its file and its eventfd. */
 class Bench {
@@ -108,7 +80,7 @@ class Bench {
 async function prepare(directory: string): Promise<{ bench: Bench; peer: Peer }> {
   const file = `${directory}/file`;
   await Deno.writeFile(file, new Uint8Array(FILE_SIZE).fill(0x5a));
-  const peer = await Peer.start(directory, file);
+  const peer = await Peer.start(directory, "io_loop", file);
   await peer.run("r");
   return { bench: new Bench(file), peer };
 }

@@ -8,14 +8,11 @@
  * Needs the right to make taps (root).
  * @module
  */
-import { Metrics } from "../devices/metrics.ts";
-import { readDevice } from "../devices/read_options.ts";
-import type { VirtioDevice } from "../devices/virtio/module.ts";
 import { net } from "../devices/virtio/net/mod.ts";
-import { openQueue, type Virtqueue } from "../devices/virtio/queue/mod.ts";
-import { IoLoop } from "../src/ffi/mod.ts";
 import { GuestMemory } from "../src/memory/mod.ts";
+import { type BenchDevice, openDevice } from "./device.ts";
 import { Peer } from "./peer.ts";
+import { DESC_F_NEXT, DESC_F_WRITE, Ring, RING_BYTES, RING_SIZE } from "./ring.ts";
 
 // As in net_packets.c.
 const SMALL_COUNT = 800;
@@ -24,99 +21,24 @@ const SMALL = 64;
 const LARGE = 65_000;
 const HEADER = 12;
 
-const QUEUE_SIZE = 256;
-const DESC_F_NEXT = 1;
-const DESC_F_WRITE = 2;
-const QUEUE_AREAS = 0x10000;
+const RINGS = 0x10000;
 const PACKETS = 0x40000;
 const BUFFERS = 0x80000;
 /** A receive buffer, as large as drivers make them: a page. */
 const BUFFER = 4096;
 
-/** The driver's side of a split queue whose buffers are the same again and again. */
-class Ring {
-  readonly queue: Virtqueue;
-  readonly #memory: GuestMemory;
-  readonly #table: number;
-  readonly #available: Uint16Array;
-  readonly #used: Uint16Array;
-  #offered = 0;
-  #seen = 0;
-
-  constructor(memory: GuestMemory, index: number) {
-    this.#memory = memory;
-    this.#table = QUEUE_AREAS * (index + 1);
-    const [driverArea, deviceArea] = [this.#table + 0x4000, this.#table + 0x8000];
-    const areas = { descriptorArea: this.#table, driverArea, deviceArea };
-    const features = { packed: false, eventIdx: true, indirect: false };
-    this.queue = openQueue(memory, { index, size: QUEUE_SIZE, ...areas }, features, () => {});
-    const { buffer } = memory.regions[0];
-    this.#available = new Uint16Array(buffer, driverArea, 3 + QUEUE_SIZE);
-    this.#used = new Uint16Array(buffer, deviceArea, 3 + 4 * QUEUE_SIZE);
-  }
-
-  /** Writes one descriptor. */
-  describe(index: number, address: number, length: number, flags: number): void {
-    const at = this.#table + 16 * index;
-    this.#memory.writeU32(at, address);
-    this.#memory.writeU32(at + 8, length);
-    this.#memory.writeU16(at + 12, flags);
-    this.#memory.writeU16(at + 14, index + 1);
-  }
-
-  /** Puts a buffer into the queue; the device sees it after {@linkcode publish}. */
-  offer(head: number): void {
-    this.#available[2 + this.#offered % QUEUE_SIZE] = head;
-    this.#offered = (this.#offered + 1) & 0xffff;
-  }
-
-  publish(): void {
-    Atomics.store(this.#available, 1, this.#offered);
-  }
-
-  /** The head of the next buffer that came back; -1 for none. */
-  take(): number {
-    if (this.#seen === Atomics.load(this.#used, 1)) return -1;
-    const head = this.#used[2 + 4 * (this.#seen % QUEUE_SIZE)];
-    this.#seen = (this.#seen + 1) & 0xffff;
-    return head;
-  }
-}
-
 /** A card on a tap of its own, and its driver. */
 class Bench {
-  readonly #loop = new IoLoop();
-  readonly #memory = GuestMemory.forTest(BUFFERS + QUEUE_SIZE * BUFFER);
-  readonly #device: VirtioDevice;
-  readonly #receive: Ring;
-  readonly #transmit: Ring;
-  readonly #owned = new DisposableStack();
+  readonly #memory = GuestMemory.forTest(BUFFERS + RING_SIZE * BUFFER);
+  readonly #receive = new Ring(this.#memory, 0, RINGS);
+  readonly #transmit = new Ring(this.#memory, 1, RINGS + RING_BYTES);
+  readonly #device: BenchDevice;
 
   constructor(tap: string) {
-    const memory = this.#memory;
-    const { values } = readDevice(net.options, { tap });
-    const description = net.create(values as Parameters<typeof net.create>[0], {
-      id: "bench",
-      cpus: 1,
-      memorySize: memory.size,
-      own: (resource) => this.#owned.use(resource),
-    });
-    const failed = (error: unknown) => {
-      throw error;
-    };
-    this.#device = net.open(description, {
-      id: "bench",
-      memory,
-      io: this.#loop.scope(failed),
-      config: { bytes: description.config, update: () => {} },
-      metrics: new Metrics(Metrics.allocate(description.metrics)),
-      log: failed,
-      fail: failed,
-    });
-    this.#receive = new Ring(memory, 0);
-    this.#transmit = new Ring(memory, 1);
-    this.#device.start([this.#receive.queue, this.#transmit.queue], description.features);
-    for (let i = 0; i < QUEUE_SIZE; i++) {
+    this.#device = openDevice(net, { tap }, this.#memory);
+    const { core, features } = this.#device;
+    core.start([this.#receive.queue, this.#transmit.queue], features);
+    for (let i = 0; i < RING_SIZE; i++) {
       this.#receive.describe(i, BUFFERS + BUFFER * i, BUFFER, DESC_F_WRITE);
       this.#receive.offer(i);
     }
@@ -125,8 +47,8 @@ class Bench {
   }
 
   #turn(queue: number): void {
-    this.#device.kick(queue);
-    this.#loop.turn(0);
+    this.#device.core.kick(queue);
+    this.#device.loop.turn(0);
   }
 
   /** Sends packets of one kind. @param segment the header's first ten bytes */
@@ -143,12 +65,12 @@ class Bench {
       this.#memory.writeU8(PACKETS + HEADER + 34 + 12, 0x50);
     }
     // Header and frame, in as many pieces as in C.
-    for (let i = 0; i < QUEUE_SIZE; i += 2) {
+    for (let i = 0; i < RING_SIZE; i += 2) {
       ring.describe(i, PACKETS, HEADER, DESC_F_NEXT);
       ring.describe(i + 1, PACKETS + HEADER, length, 0);
       if (i < 2 * count) ring.offer(i);
     }
-    let left = count - Math.min(count, QUEUE_SIZE / 2);
+    let left = count - Math.min(count, RING_SIZE / 2);
     for (let done = 0; done < count;) {
       ring.publish();
       this.#turn(1);

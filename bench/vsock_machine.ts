@@ -3,29 +3,19 @@
  * by a single store, so that what is measured is the device.
  * @module
  */
-import { Metrics } from "../devices/metrics.ts";
 import { openQueue, type Virtqueue } from "../devices/virtio/queue/mod.ts";
 import { vsock } from "../devices/virtio/vsock/mod.ts";
 import { wireHeader } from "../devices/virtio/vsock/testing/wire.ts";
-import type { VirtioDevice } from "../devices/virtio/module.ts";
-import {
-  acceptUnix,
-  bufferAddress,
-  IoLoop,
-  IoVectors,
-  listenUnix,
-  readv,
-  writev,
-} from "../src/ffi/mod.ts";
+import { acceptUnix, bufferAddress, IoVectors, listenUnix, readv, writev } from "../src/ffi/mod.ts";
 import { GuestMemory } from "../src/memory/mod.ts";
+import { type BenchDevice, openDevice } from "./device.ts";
+import { DESC_F_NEXT, DESC_F_WRITE } from "./ring.ts";
 
 const HEADER = 44;
 const PORT = 52;
 const OP_REQUEST = 1;
 const OP_DATA = 5;
 const OP_CREDIT_UPDATE = 6;
-const DESC_F_NEXT = 1;
-const DESC_F_WRITE = 2;
 /** How many buffers each queue has. */
 const BUFFERS = 128;
 /** The payload of a packet of the guest's. */
@@ -116,9 +106,8 @@ export class VsockMachine {
   readonly host: HostEnd;
   /** How many bytes the guest was given. */
   received = 0;
-  readonly #loop = new IoLoop();
   readonly #memory = GuestMemory.forTest(64 << 20);
-  readonly #device: VirtioDevice;
+  readonly #device: BenchDevice;
   readonly #receive: LeanQueue;
   readonly #transmit: LeanQueue;
   #sent = 0;
@@ -134,36 +123,9 @@ export class VsockMachine {
     const packets = buffers(0x2000000, [HEADER, PACKET]);
     this.#transmit = new LeanQueue(memory, 1, 0x5000, false, packets);
     const uds = `${directory}/${room}.sock`;
-    const owned: Disposable[] = [];
-    const description = vsock.create({
-      ...{ uds, cid: 3, connections: 10 },
-      ...{ "rx-bandwidth": undefined, "rx-bandwidth-burst": undefined },
-      ...{ "rx-packets": undefined, "rx-packets-burst": undefined },
-      ...{ "tx-bandwidth": undefined, "tx-bandwidth-burst": undefined },
-      ...{ "tx-packets": undefined, "tx-packets-burst": undefined },
-    }, {
-      id: "vsock0",
-      cpus: 1,
-      memorySize: memory.size,
-      own(resource) {
-        owned.push(resource);
-        return resource;
-      },
-    });
-    const fail = (error: unknown) => {
-      throw error;
-    };
-    this.#device = vsock.open(description, {
-      id: "vsock0",
-      memory,
-      io: this.#loop.scope(fail),
-      config: { bytes: description.config, update: () => {} },
-      metrics: new Metrics(Metrics.allocate(description.metrics)),
-      log: () => {},
-      fail,
-    });
+    this.#device = openDevice(vsock, { uds, cid: 3, connections: 10 }, memory);
     const listener = listenUnix(`${uds}_${PORT}`, 1, "the bench");
-    this.#device.start([this.#receive.queue, this.#transmit.queue, undefined], 0n);
+    this.#device.core.start([this.#receive.queue, this.#transmit.queue, undefined], 0n);
     this.#receive.offer(BUFFERS);
     this.#packet(OP_REQUEST, 0);
     while (this.#peerSize === 0) this.turn();
@@ -190,7 +152,7 @@ export class VsockMachine {
 
   /** One turn of the loop, and of the guest. */
   turn(): void {
-    this.#loop.turn(0);
+    this.#device.loop.turn(0);
     let came = 0;
     for (let at = this.#receive.take(); at >= 0; at = this.#receive.take()) {
       this.received += this.#memory.readU32(at + 24);
@@ -200,7 +162,7 @@ export class VsockMachine {
     }
     if (came === 0) return;
     this.#receive.offer(came);
-    this.#device.kick(0);
+    this.#device.core.kick(0);
   }
 
   #packet(op: number, length: number): void {
@@ -209,7 +171,7 @@ export class VsockMachine {
     const ports = { sourcePort: 1024, destinationPort: PORT };
     this.#memory.write(at, wireHeader({ ...ports, op, length, bufAlloc: 1 << 30, fwdCnt }));
     this.#transmit.offer(1);
-    this.#device.kick(1);
+    this.#device.core.kick(1);
     while (this.#transmit.take() >= 0);
   }
 }

@@ -6,28 +6,9 @@
  * @module
  */
 import { type AssetName, ASSETS, type WorkerName, WORKERS } from "./table.ts";
+import { type Build, PARTS, type Parts } from "./carrier.ts";
 
-export type { AssetName, WorkerName };
-
-/** What an executable was built from. */
-export interface Build {
-  /** The commit, and `-dirty` behind it where files had been changed; empty where it is not known. */
-  readonly commit: string;
-  /** How the program is carried. */
-  readonly carrier: "source" | "deno compile" | "deno";
-}
-
-/** What carries the parts. */
-export interface Parts {
-  readonly build: Build;
-  /** The URL that a Worker starts from. */
-  worker(name: WorkerName): string;
-  /** The bytes of a file; whoever gets them may keep them. */
-  asset(name: AssetName): Uint8Array<ArrayBuffer>;
-}
-
-/** The property of the global object by which an executable names its parts. */
-export const PARTS: unique symbol = Symbol.for("denovisor.parts");
+export type { AssetName, Build, WorkerName };
 
 /** The parts of a source tree. */
 const sourceTree: Parts = {
@@ -54,7 +35,24 @@ export function readAsset(name: AssetName): Uint8Array<ArrayBuffer> {
   return parts().asset(name);
 }
 
+/**
+ * Checks all that carries the program. There is nothing to be checked in a source tree.
+ *
+ * @returns what is wrong with it
+ */
+export async function verifyParts(): Promise<string | undefined> {
+  return await parts().verify?.();
+}
+
 /** What the running program was built from. */
 export function build(): Build {
   return parts().build;
+}
+
+/** The commit of the running program: an executable's own, or that which a source tree is at; empty where unknown. */
+export async function commit(): Promise<string> {
+  const { commit, carrier } = build();
+  if (carrier !== "source") return commit;
+  const { checkedOut } = await import("./checkout.ts");
+  return checkedOut(new URL("../..", import.meta.url).pathname);
 }

@@ -6,6 +6,16 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { UsageError } from "./errors.ts";
 import { EXIT_OK, EXIT_STATUSES, EXIT_USAGE } from "./exit_status.ts";
 import { kebab } from "./names.ts";
+import {
+  flagsOf,
+  HELP_OPTION,
+  HELP_VERB,
+  PROGRAM,
+  PROGRAM_SUMMARY,
+  ROOT_EXAMPLES,
+  VERB_HELP_OPTION,
+  VERSION_OPTION,
+} from "./root.ts";
 import { print, say, type System } from "./system.ts";
 import type {
   Example,
@@ -16,7 +26,7 @@ import type {
   ValuesOf,
   Verb,
 } from "./verb.ts";
-import { VERSION } from "./version.ts";
+import { versionVerb } from "./version/spec.ts";
 
 /** A command line that was understood. */
 export interface Call {
@@ -63,8 +73,10 @@ function attempt<T>(parse: () => T): T {
   }
 }
 
-function section({ title, lines }: HelpSection): string {
-  return [`\n${title}`, ...lines.map((line) => `  ${line}`)].join("\n");
+function section({ title, rows = [], lines }: HelpSection): string {
+  const width = Math.max(...rows.map(([term]) => term.length));
+  const table = rows.map(([term, meaning]) => `${term.padEnd(width)}  ${meaning}`);
+  return [`\n${title}`, ...[...table, ...lines].map((line) => `  ${line}`)].join("\n");
 }
 
 function exampleSection(examples: readonly Example[]): string {
@@ -72,54 +84,47 @@ function exampleSection(examples: readonly Example[]): string {
   return section({ title: "Examples:", lines });
 }
 
-const ROOT_EXAMPLES: readonly Example[] = [
-  { command: "denovisor doctor", does: "can this host run a stock kernel?" },
-  {
-    command: "denovisor run /boot/vmlinuz --initrd initrd.cpio",
-    does: "boot Linux with its console in this terminal; Ctrl-A x ends it",
-  },
-  {
-    command: "denovisor run vmlinux --console none --timeout 10s",
-    does: "boot without a console, for ten seconds at most",
-  },
-  { command: "denovisor help run", does: "every option of run" },
-];
-
 /** Commander's complaint in the form of this program's messages. */
 function complain(text: string, system: System): void {
   say(system, text.replace(/^error: /, "").replace("\n(", " (").trimEnd());
 }
 
+/** How commander says that it was asked for the version. */
+const VERSION_ASKED = "commander.version";
+
 /** The parser of all verbs; a call that was understood is given to `found`. */
-function build(verbs: readonly Verb[], system: System, found: (call: Call) => void): Command {
+export function buildParser(
+  verbs: readonly Verb[],
+  system: System,
+  found: (call: Call) => void,
+): Command {
   const output = {
     writeOut: (text: string) => print(system.stdout, text),
     writeErr: (text: string) => print(system.stderr, text),
-    outputError: (text: string) =>
-      say(system, text.replace(/^error: /, "").replace("\n(", " (").trimEnd()),
+    outputError: (text: string) => complain(text, system),
   };
-  const program = new Command("denovisor")
-    .description("A virtual machine monitor for Linux/KVM.")
+  const program = new Command(PROGRAM)
+    .description(PROGRAM_SUMMARY)
     .usage("VERB [options]")
-    .version(VERSION, "-V, --version", "print the version")
-    .helpOption("-h, --help", "print help")
+    .option(flagsOf(VERSION_OPTION), VERSION_OPTION.summary)
+    .helpOption(flagsOf(HELP_OPTION), HELP_OPTION.summary)
     .addHelpCommand(
-      new Command("help").argument("[verb]").summary("print a verb's help").helpGroup("Verbs:"),
+      new Command(HELP_VERB.name).argument(`[${HELP_VERB.operand.name}]`)
+        .summary(HELP_VERB.summary).helpGroup("Verbs:"),
     )
     .commandsGroup("Verbs:")
     .exitOverride()
     .configureOutput(output)
     .addHelpText("after", () => exampleSection(ROOT_EXAMPLES))
-    .addHelpText("after", () =>
-      section({
-        title: "Exit status:",
-        lines: EXIT_STATUSES.map(([status, meaning]) => `${status.padEnd(6)} ${meaning}`),
-      }));
+    .addHelpText("after", () => section({ title: "Exit status:", rows: EXIT_STATUSES, lines: [] }));
+  program.on(`option:${VERSION_OPTION.long.slice(2)}`, () => {
+    throw new CommanderError(EXIT_OK, VERSION_ASKED, "");
+  });
   for (const verb of verbs) {
     const command = program.command(verb.name)
       .summary(verb.summary)
       .description(verb.description)
-      .helpOption("-h, --help", "print this help")
+      .helpOption(flagsOf(VERB_HELP_OPTION), VERB_HELP_OPTION.summary)
       .allowExcessArguments(false)
       .configureOutput({
         ...output,
@@ -127,8 +132,9 @@ function build(verbs: readonly Verb[], system: System, found: (call: Call) => vo
       })
       .addHelpText("after", () => exampleSection(verb.examples))
       .addHelpText("after", () => verb.sections.map(section).join("\n"));
-    for (const { name, summary, optional } of verb.operands) {
-      command.addArgument(new Argument(optional ? `[${name}]` : `<${name}>`, summary));
+    for (const { name, summary, optional, choices } of verb.operands) {
+      const argument = new Argument(optional ? `[${name}]` : `<${name}>`, summary);
+      command.addArgument(choices === undefined ? argument : argument.choices(choices));
     }
     for (const [name, spec] of Object.entries(verb.options)) {
       command.addOption(commanderOption(name, spec));
@@ -152,7 +158,7 @@ function verbWithHelp(args: readonly string[], verbs: readonly Verb[]): readonly
 }
 
 /**
- * Understands a command line. Help, the version and complaints are printed here.
+ * Understands a command line. Help and complaints are printed here.
  *
  * @returns the call, or the exit status where there's nothing left to do
  */
@@ -162,11 +168,15 @@ export function parse(
   system: System,
 ): Call | number {
   let call: Call | undefined;
-  const program = build(verbs, system, (found) => call = found);
+  const program = buildParser(verbs, system, (found) => call = found);
   try {
     program.parse(verbWithHelp(args, verbs), { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
+    if (error.code === VERSION_ASKED) {
+      const json = args.filter((word) => word === "--json").slice(0, 1);
+      return parse([versionVerb.name, ...json], [versionVerb], system);
+    }
     return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
   }
   return call ?? EXIT_USAGE;

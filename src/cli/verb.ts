@@ -1,10 +1,42 @@
 /**
- * How a verb is declared: one table of operands and options, from which its parser and its help are made.
+ * How a verb is declared: one table of operands and options, from which its parser, its help, its completions and its
+ * part of the manual are made.
  *
  * A declaration is light. What the verb does is imported only when it is called.
  * @module
  */
 import type { System } from "./system.ts";
+import { parsePath } from "./values.ts";
+
+/** A word that may be typed. */
+export interface Candidate {
+  readonly word: string;
+  readonly summary?: string;
+  /** What follows it directly, where it is no value by itself: behind `file:`, behind `cache=`. */
+  readonly then?: Place;
+}
+
+/** What may be typed at one place, as far as a shell can offer it. */
+export interface Place {
+  /** Whether the name of a file fits, or that of a folder. */
+  readonly path?: "file" | "folder";
+  readonly candidates?: readonly Candidate[];
+}
+
+/** What may be typed for a value, for shells to complete. */
+export interface Shape {
+  readonly first: Place;
+  /** Behind each comma; undefined where a comma is a character like others. */
+  readonly next?: Place;
+}
+
+/** The name of a file. */
+export const FILE: Shape = { first: { path: "file" } };
+
+/** One of a few words. */
+export function words(words: readonly string[]): Place {
+  return { candidates: words.map((word) => ({ word })) };
+}
 
 /** An option without a value; absent is false. */
 export interface SwitchSpec {
@@ -22,6 +54,8 @@ export interface ValueSpec<T> {
   readonly fallback?: string;
   /** The only values there are, where they can be listed. */
   readonly choices?: readonly string[];
+  /** What else is known of it, for completions. */
+  readonly shape?: Shape;
   /** Whether it may be given without its value; it is `true` then. */
   readonly bare?: boolean;
   /** @throws {UsageError} text that is no such value */
@@ -62,9 +96,19 @@ export function value<T>(
   return { kind: "value", value, parse, summary, fallback };
 }
 
+/** An option with the name of a file. */
+export function file(summary: string): ValueSpec<string> {
+  return { ...value("FILE", parsePath, summary), shape: FILE };
+}
+
 /** An option that may be given several times. */
-export function list<T>(value: string, parse: (text: string) => T, summary: string): ListSpec<T> {
-  return { kind: "list", value, parse, summary };
+export function list<T>(
+  value: string,
+  parse: (text: string) => T,
+  summary: string,
+  shape?: Shape,
+): ListSpec<T> {
+  return { kind: "list", value, parse, summary, shape };
 }
 
 /** An option that takes one of a few words. */
@@ -84,6 +128,15 @@ export interface OperandSpec {
   /** Whether it may be left out. */
   readonly optional?: boolean;
   readonly summary: string;
+  /** The only words there are, where they can be listed. */
+  readonly choices?: readonly string[];
+  /** What else is known of it, for completions. */
+  readonly shape?: Shape;
+}
+
+/** What a shell can offer for an operand, or for the value of an option. */
+export function shapeOf(spec: Pick<OperandSpec, "choices" | "shape">): Shape | undefined {
+  return spec.choices === undefined ? spec.shape : { first: words(spec.choices) };
 }
 
 /** A command line that does something useful, for help. */
@@ -95,6 +148,10 @@ export interface Example {
 /** A section of help, after the options. */
 export interface HelpSection {
   readonly title: string;
+  /** The section of the manual that it belongs to, where that isn't its verb's. */
+  readonly chapter?: "DEVICES" | "KEYS" | "EXIT STATUS";
+  /** Terms with their meanings; above the lines. */
+  readonly rows?: readonly (readonly [term: string, meaning: string])[];
   readonly lines: readonly string[];
 }
 

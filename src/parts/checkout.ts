@@ -33,6 +33,12 @@ function packed(folder: string, name: string): string | undefined {
   return lines.find((line) => line.endsWith(` ${name}`))?.split(" ")[0];
 }
 
+/** The commit of the source tree that this file is in; empty where it is no folder of this host. */
+export function ownCommit(): string {
+  const folder = import.meta.dirname;
+  return folder === undefined ? "" : checkedOut(join(folder, "..", ".."));
+}
+
 /**
  * The commit that is checked out in a folder.
  *

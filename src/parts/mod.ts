@@ -53,6 +53,5 @@ export function build(): Build {
 export async function commit(): Promise<string> {
   const { commit, carrier } = build();
   if (carrier !== "source") return commit;
-  const { checkedOut } = await import("./checkout.ts");
-  return checkedOut(new URL("../..", import.meta.url).pathname);
+  return (await import("./checkout.ts")).ownCommit();
 }

@@ -14,7 +14,7 @@ programTest("help and version are on standard output with status 0", async () =>
   assert.match(run.out, /--timeout <TIME>/);
   const version = await denovisor(["--version"]);
   assert.equal(version.status, 0);
-  assert.match(version.out, /^\d+\.\d+\.\d+\n$/);
+  assert.match(version.out, /^denovisor \d+\.\d+\.\d+ \(.*Deno \d.*, V8 \d.*\)\n$/);
 });
 
 programTest(

@@ -6,7 +6,9 @@ import { type Call, parse } from "../../src/cli/program.ts";
 import { deviceOptions } from "../../src/cli/run/device_options.ts";
 import { runOptions } from "../../src/cli/run/spec.ts";
 import { verbs } from "../../src/cli/verbs.ts";
+import { versionLine } from "../../src/cli/version/report.ts";
 import * as loaderErrors from "../../loader/errors.ts";
+import { checkedOut } from "../../src/parts/checkout.ts";
 import { ConfigError, PROTOCOLS } from "../../src/machine/config.ts";
 import { FakeSystem } from "./fakes.ts";
 
@@ -138,9 +140,43 @@ Deno.test("the examples in the help are command lines that parse", () => {
   }
 });
 
-Deno.test("the version is the package's", async () => {
-  const manifest = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
-  assert.equal(help("--version"), manifest.version + "\n");
+async function printed(...args: string[]): Promise<string> {
+  const { verb, operands, options } = call(...args);
+  const system = new FakeSystem(false);
+  assert.equal(await verb.execute(operands, options, system), 0);
+  assert.equal(system.err, "");
+  return system.out;
+}
+
+Deno.test("the version is the package's, with its commit, Deno's and V8's", async () => {
+  const root = new URL("../..", import.meta.url);
+  const manifest = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
+  const commit = checkedOut(root.pathname);
+  const { deno, v8 } = Deno.version;
+  const built = commit === "" ? "" : `commit ${commit.slice(0, 7)}, `;
+  const line = `denovisor ${manifest.version} (${built}Deno ${deno}, V8 ${v8})\n`;
+  for (const option of ["--version", "-V"]) assert.equal(await printed(option), line);
+  const report = {
+    version: manifest.version,
+    commit: commit || null,
+    carrier: "source",
+    deno,
+    v8,
+    target: Deno.build.target,
+  };
+  for (const args of [["--version", "--json"], ["--json", "-V"]]) {
+    assert.deepEqual(JSON.parse(await printed(...args)), report);
+  }
+});
+
+Deno.test("a version without a commit says nothing of one, and a changed tree says so", () => {
+  const report = { version: "1.2.3", carrier: "source", deno: "2", v8: "15", target: "t" } as const;
+  assert.equal(versionLine({ ...report, commit: null }), "denovisor 1.2.3 (Deno 2, V8 15)");
+  const commit = "0123456789abcdef0123456789abcdef01234567-dirty";
+  assert.equal(
+    versionLine({ ...report, commit }),
+    "denovisor 1.2.3 (commit 0123456-dirty, Deno 2, V8 15)",
+  );
 });
 
 Deno.test("the protocols offered are those of the machine", () => {

@@ -11,8 +11,8 @@ import {
   type OptionFields,
   usage,
 } from "../../machine/mod.ts";
-import { list, type OptionTable, type ValueSpec } from "../verb.ts";
-import type { HelpSection } from "../verb.ts";
+import { list, type OptionTable, type ValueSpec, words } from "../verb.ts";
+import type { Candidate, HelpSection, Place, Shape } from "../verb.ts";
 
 /** An option's name in code: `console-port` is `consolePort`. */
 export function camel(flag: string): string {
@@ -23,10 +23,35 @@ const text = (given: string) => given;
 
 function optionOf(options: DeviceOptions): OptionTable[string] {
   const { multiplicity, summary } = options;
-  if (multiplicity !== "one") return list(usage(options), text, `${summary}; may be repeated`);
+  const [value, shape] = [usage(options), shapeOf(options)];
+  if (multiplicity !== "one") return list(value, text, `${summary}; may be repeated`, shape);
   const required = Object.values(options.fields).some((field) => field.required);
-  const spec: ValueSpec<string> = { kind: "value", value: usage(options), summary, parse: text };
+  const spec: ValueSpec<string> = { kind: "value", value, summary, parse: text, shape };
   return required ? spec : { ...spec, bare: true };
+}
+
+/** What may be typed for a device: its main property without a name, and any property. */
+function shapeOf({ main, fields }: DeviceOptions): Shape {
+  const properties = Object.entries({ ...fields, ...COMMON_FIELDS });
+  const candidates = properties.map(([name, field]) => candidate(name, field));
+  const first = main === undefined ? {} : placeOf(fields[main]);
+  return {
+    first: { ...first, candidates: [...(first.candidates ?? []), ...candidates] },
+    next: { candidates: candidates.filter(({ word }) => word !== `${main}=`) },
+  };
+}
+
+/** A property with a value is offered as `cache=`, one without as `ro`; what holds anyway, with how it is undone. */
+function candidate(name: string, field: OptionFields[string]): Candidate {
+  const { value, summary, fallback } = field;
+  if (value !== undefined) return { word: `${name}=`, summary, then: placeOf(field) };
+  if (fallback === true) return { word: `${name}=`, summary, then: words(["on", "off"]) };
+  return { word: name, summary };
+}
+
+function placeOf({ choices, path }: OptionFields[string]): Place {
+  if (choices !== undefined) return words(choices);
+  return path === true ? { path: "file" } : {};
 }
 
 /** The options, by their names in code. */
@@ -41,7 +66,6 @@ export const deviceSections: readonly HelpSection[] = [
 ];
 
 function section(title: string, table: OptionFields): HelpSection {
-  const fields = describeFields(table);
-  const width = Math.max(...fields.map(({ name }) => name.length));
-  return { title, lines: fields.map(({ name, summary }) => `${name.padEnd(width)}  ${summary}`) };
+  const rows = describeFields(table).map(({ name, summary }) => [name, summary] as const);
+  return { title, chapter: "DEVICES", rows, lines: [] };
 }

@@ -3,15 +3,9 @@
  * @module
  */
 import { EXIT_STATUSES } from "../exit_status.ts";
-import {
-  parseAddress,
-  parseConsole,
-  parseCount,
-  parseDuration,
-  parseModule,
-  parsePath,
-} from "../values.ts";
-import { choice, defineVerb, flag, list, value, type ValuesOf } from "../verb.ts";
+import { parseAddress, parseConsole, parseCount, parseDuration, parseModule } from "../values.ts";
+import { choice, defineVerb, FILE, file, flag, list, value, type ValuesOf } from "../verb.ts";
+import type { Place, Shape, ValueSpec } from "../verb.ts";
 import { deviceOptions, deviceSections } from "./device_options.ts";
 
 /** The boot protocols of the machine, with which the machine's own list is compared by a test. */
@@ -19,9 +13,40 @@ const PROTOCOLS = ["auto", "linux64", "linux32", "pvh", "multiboot", "flat"] as 
 
 const text = (given: string) => given;
 
+/** Where a console goes. */
+const CONSOLE_TARGETS: Place = {
+  candidates: [
+    { word: "stdio", summary: "this terminal, or standard input and output" },
+    { word: "none", summary: "nowhere" },
+    { word: "file:", summary: "a file, which is replaced", then: { path: "file" } },
+  ],
+};
+
+/** What carries a console, and where it goes. */
+const CONSOLE: Shape = {
+  first: {
+    candidates: [
+      { word: "serial", summary: "the serial port carries it" },
+      { word: "virtio", summary: "a virtio device carries it" },
+      ...CONSOLE_TARGETS.candidates ?? [],
+    ],
+  },
+  next: CONSOLE_TARGETS,
+};
+
+const consoleOption: ValueSpec<ReturnType<typeof parseConsole>> = {
+  ...value(
+    "[DEVICE,]WHERE",
+    parseConsole,
+    "what carries the console, serial or virtio, and where it goes: stdio, none or file:PATH",
+    "serial,stdio",
+  ),
+  shape: CONSOLE,
+};
+
 /** The options of `denovisor run`. Those that the machine's configuration has too bear the same names. */
 export const runOptions = {
-  initrd: value("FILE", parsePath, "initial RAM disk (initramfs) for a Linux kernel"),
+  initrd: file("initial RAM disk (initramfs) for a Linux kernel"),
   cmdline: value(
     "TEXT",
     text,
@@ -34,6 +59,7 @@ export const runOptions = {
     "PATH[,CMDLINE]",
     parseModule,
     "a file for a PVH or multiboot kernel; may be repeated",
+    { first: { path: "file" }, next: {} },
   ),
   protocol: choice("NAME", PROTOCOLS, "how the kernel is entered", "auto"),
   flatMode: choice("BITS", ["16", "32", "64"], "how a flat image is entered", "16"),
@@ -56,18 +82,13 @@ export const runOptions = {
     "how virtio devices are plugged in",
     "pci",
   ),
-  console: value(
-    "[DEVICE,]WHERE",
-    parseConsole,
-    "what carries the console, serial or virtio, and where it goes: stdio, none or file:PATH",
-    "serial,stdio",
-  ),
-  config: value("FILE", parsePath, "a JSON file with the machine's configuration"),
+  console: consoleOption,
+  config: file("a JSON file with the machine's configuration"),
   timeout: value("TIME", parseDuration, "stop the machine after a time, such as 30s or 2m"),
   onReboot: choice("WHAT", ["exit", "restart"], "what a reset by the guest does", "exit"),
   timeline: flag("tell on standard error when each step of the start was done"),
   json: flag("end with one line of JSON on standard error: how the run ended"),
-  jsonFile: value("FILE", parsePath, "write that JSON to a file"),
+  jsonFile: file("write that JSON to a file"),
 } as const;
 
 /** The parsed options of `denovisor run`; those that ask for devices are found by the tables of the devices. */
@@ -85,6 +106,7 @@ export const runVerb = defineVerb({
     name: "KERNEL",
     summary: "the kernel's file, unless --config has it",
     optional: true,
+    shape: FILE,
   }],
   options: { ...runOptions, ...deviceOptions },
   examples: [
@@ -113,18 +135,16 @@ export const runVerb = defineVerb({
     ...deviceSections,
     {
       title: "Keys, where the console is a terminal:",
-      lines: [
-        "Ctrl-A x       end the machine",
-        "Ctrl-A s       show the machine's status",
-        "Ctrl-A h       show these keys",
-        "Ctrl-A Ctrl-A  send Ctrl-A to the guest",
-        "Every other key, Ctrl-C too, goes to the guest.",
+      chapter: "KEYS",
+      rows: [
+        ["Ctrl-A x", "end the machine"],
+        ["Ctrl-A s", "show the machine's status"],
+        ["Ctrl-A h", "show these keys"],
+        ["Ctrl-A Ctrl-A", "send Ctrl-A to the guest"],
       ],
+      lines: ["Every other key, Ctrl-C too, goes to the guest."],
     },
-    {
-      title: "Exit status:",
-      lines: EXIT_STATUSES.map(([status, meaning]) => `${status.padEnd(6)} ${meaning}`),
-    },
+    { title: "Exit status:", chapter: "EXIT STATUS", rows: EXIT_STATUSES, lines: [] },
   ],
   load: async () => (await import("./run.ts")).run,
 });

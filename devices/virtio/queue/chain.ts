@@ -55,20 +55,7 @@ export class DescriptorChain {
    * @returns how many bytes were copied: less than asked for where the part ends
    */
   read(memory: GuestMemory, skip: number, into: Uint8Array): number {
-    let done = 0;
-    let before = skip;
-    for (let i = 0; i < this.readableCount && done < into.length; i++) {
-      const length = this.lengths[i];
-      if (before >= length) {
-        before -= length;
-        continue;
-      }
-      const take = Math.min(length - before, into.length - done);
-      memory.read(this.addresses[i] + before, into.subarray(done, done + take));
-      done += take;
-      before = 0;
-    }
-    return done;
+    return this.#copy(memory, 0, this.readableCount, skip, into, false);
   }
 
   /**
@@ -78,16 +65,31 @@ export class DescriptorChain {
    * @returns how many bytes were copied: less than all where the part ends
    */
   write(memory: GuestMemory, skip: number, bytes: Uint8Array): number {
+    return this.#copy(memory, this.readableCount, this.count, skip, bytes, true);
+  }
+
+  #copy(
+    memory: GuestMemory,
+    first: number,
+    end: number,
+    skip: number,
+    bytes: Uint8Array,
+    isWrite: boolean,
+  ): number {
     let done = 0;
     let before = skip;
-    for (let i = this.readableCount; i < this.count && done < bytes.length; i++) {
+    for (let i = first; i < end && done < bytes.length; i++) {
       const length = this.lengths[i];
       if (before >= length) {
         before -= length;
         continue;
       }
       const take = Math.min(length - before, bytes.length - done);
-      memory.write(this.addresses[i] + before, bytes.subarray(done, done + take));
+      const address = this.addresses[i] + before;
+      // Most of what devices copy lies in one piece, and needs no view of a part.
+      const part = take === bytes.length ? bytes : bytes.subarray(done, done + take);
+      if (isWrite) memory.write(address, part);
+      else memory.read(address, part);
       done += take;
       before = 0;
     }

@@ -49,12 +49,22 @@ export interface DeviceOptions<
   /** The property that the first word of `--disk PATH,...` gives without its name. */
   readonly main?: string;
   readonly fields: F;
+  /**
+   * Checks what single properties can't tell: which of them go together.
+   *
+   * @param values each property by itself is as it should be
+   * @throws {TypeError} saying in a sentence what is wrong
+   */
+  check?(values: FieldValues<F>): void;
 }
 
-/** What reading the properties of a table gives. */
-export type ValuesOf<O extends DeviceOptions> = {
-  readonly [K in keyof O["fields"]]: O["fields"][K] extends OptionField<infer T> ? T : never;
+/** What reading properties gives. */
+export type FieldValues<F extends OptionFields> = {
+  readonly [K in keyof F]: F[K] extends OptionField<infer T> ? T : never;
 };
+
+/** What reading the properties of a table gives. */
+export type ValuesOf<O extends DeviceOptions> = FieldValues<O["fields"]>;
 
 /** What a device is made of: one set of properties, or one for each part. */
 export type InputOf<O extends DeviceOptions> = O["multiplicity"] extends "parts"

@@ -65,6 +65,12 @@ export function readDevice(options: DeviceOptions, input: unknown): DeviceInput 
   }
   if (problems.length > 0) throw new OptionsError(problems);
   const { id, thread, packed, ...own } = values;
+  try {
+    options.check?.(own);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new OptionsError([error.message]);
+  }
   return {
     id: id as string | undefined,
     thread: thread as "shared" | "own",

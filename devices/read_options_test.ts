@@ -3,6 +3,7 @@ import fc from "fast-check";
 import {
   count,
   defineOptions,
+  type DeviceOptions,
   flag,
   oneOf,
   optional,
@@ -99,6 +100,33 @@ Deno.test("everything that's wrong is said at once, with what was given", () => 
   assert.deepEqual(problemsOf("a.img,ro,ro"), ["ro: it is given twice"]);
   assert.match(problemsOf(7)[0], /^it is text such as "PATH\[,KEY/);
   assert.match(problemsOf("a.img,id=-")[0], /^id: it is 1 to 32 letters/);
+});
+
+Deno.test("properties that don't go together are refused once each of them is right", () => {
+  const seen: unknown[] = [];
+  const table: DeviceOptions = {
+    ...TABLE,
+    check(values) {
+      seen.push(values);
+      if (values.ro === true && values.cache === "through") {
+        throw new TypeError("ro needs no cache");
+      }
+    },
+  };
+  const problems = (input: unknown) => {
+    try {
+      readDevice(table, input);
+    } catch (error) {
+      assert(error instanceof OptionsError);
+      return error.problems;
+    }
+    return [];
+  };
+  assert.deepEqual(problems("a.img,ro,cache=through"), ["ro needs no cache"]);
+  assert.deepEqual(problems("a.img,cache=through"), []);
+  assert.equal(seen.length, 2);
+  assert.deepEqual(problems("a.img,ro,cache=none").length, 1);
+  assert.equal(seen.length, 2, "it is asked about values that can be");
 });
 
 Deno.test("help shows the properties of a table with their values and defaults", () => {

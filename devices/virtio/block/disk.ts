@@ -9,14 +9,16 @@ import type { FlushGate } from "./flush_gate.ts";
 import type { CacheMode } from "./options.ts";
 import { ConfigOffset, Feature } from "./protocol.ts";
 
+/** What a disk is on the host: a regular file, a block device, or memory of this process. */
+export type DiskKind = "file" | "device" | "memory";
+
 /** What the isolate that serves a disk is told about it. */
 export interface BlockBackend {
-  /** For messages and for asking for its size. */
+  /** The path, or what messages call a disk in memory. */
   readonly path: string;
   /** The open descriptor, which holds the lock. It belongs to the machine. */
   readonly fd: number;
-  /** A block device, not a file. */
-  readonly device: boolean;
+  readonly kind: DiskKind;
   readonly readOnly: boolean;
   /** The logical block size in bytes. */
   readonly blockSize: number;

@@ -1,8 +1,10 @@
 /**
- * Opening a disk image or block device for one machine: everything that can be wrong with it is said here.
+ * Opening a disk image or block device for one machine: everything that can be wrong with it is said here. Or making
+ * a disk in memory.
  * @module
  */
 import {
+  createMemFd,
   EINVAL,
   Fd,
   type FileStatus,
@@ -12,20 +14,23 @@ import {
   O_EXCL,
   O_RDONLY,
   O_RDWR,
+  PAGE_SIZE,
   read,
   SysError,
 } from "../../../src/ffi/mod.ts";
 import { DeviceError } from "../module.ts";
 import { AlignedBuffer } from "./buffers.ts";
+import type { DiskKind } from "./disk.ts";
 import type { BlockOptions } from "./options.ts";
 import { checkSize } from "./size.ts";
 
 /** What was opened. */
 export interface DiskImage {
+  /** The path, or what messages call a disk in memory. */
+  readonly name: string;
   /** Holds the lock as well: it goes when the last copy of the descriptor is closed. */
   readonly fd: Fd;
-  /** A block device, not a file. */
-  readonly device: boolean;
+  readonly kind: DiskKind;
   /** Bytes. */
   readonly size: number;
   /** Blocks that the host can free, in bytes. */
@@ -39,12 +44,43 @@ export interface DiskImage {
 /** The granularity that is told of hosts that like larger blocks still. */
 const MAX_GRANULARITY = 4096;
 
+/** Options of a disk that has a path. */
+type PathOptions = BlockOptions & { readonly path: string };
+
 /**
- * Opens, locks and checks an image.
+ * Opens, locks and checks an image, or makes a disk in memory.
  *
  * @throws {DeviceError} naming the file and the remedy
  */
 export function openImage(options: BlockOptions): DiskImage {
+  const { path, memory } = options;
+  if (memory !== undefined) return memoryImage(memory, options);
+  if (path === undefined) throw new DeviceError("a disk needs a path, or memory=SIZE");
+  return openPath({ ...options, path });
+}
+
+/** A disk of zeros. Its pages are taken from the host when they are first written. */
+function memoryImage(size: number, { ro, sector, discard }: BlockOptions): DiskImage {
+  const name = `memory=${size}`;
+  let fd: Fd;
+  try {
+    fd = createMemFd("disk", size);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new DeviceError(`the disk ${name} can't be made: ${error.message}`, { cause: error });
+  }
+  return {
+    name,
+    fd,
+    kind: "memory",
+    size,
+    granularity: Math.max(PAGE_SIZE, sector),
+    alignment: 1,
+    discard: discard === "on" && !ro,
+  };
+}
+
+function openPath(options: PathOptions): DiskImage {
   const { path, ro, cache, sector } = options;
   const { isDevice, blockSize } = inspect(path);
   using undo = new DisposableStack();
@@ -57,8 +93,9 @@ export function openImage(options: BlockOptions): DiskImage {
   const alignment = cache === "direct" ? directAlignment(fd.raw, options) : 1;
   undo.move();
   return {
+    name: path,
     fd,
-    device: isDevice,
+    kind: isDevice ? "device" : "file",
     size: status.size,
     granularity: granularityOf(status, blockSize, sector),
     alignment,
@@ -94,7 +131,7 @@ function kindOf(info: Deno.FileInfo): string {
   return info.isSocket ? "a socket" : "not a file";
 }
 
-function open({ path, ro, cache }: BlockOptions, isDevice: boolean): Fd {
+function open({ path, ro, cache }: PathOptions, isDevice: boolean): Fd {
   let flags = ro ? O_RDONLY : O_RDWR;
   if (cache === "direct") flags |= O_DIRECT;
   // The kernel refuses a device that is mounted or part of another one: two writers would destroy it.
@@ -168,7 +205,7 @@ function refuseOtherFormats(path: string): void {
  * The alignment that O_DIRECT wants of memory, offsets and lengths, found by trying: the file system and the device
  * below it both have a say, and not every file system tells (statx: STATX_DIOALIGN).
  */
-function directAlignment(fd: number, { path, sector }: BlockOptions): number {
+function directAlignment(fd: number, { path, sector }: PathOptions): number {
   const { bytes } = new AlignedBuffer(2 * MAX_GRANULARITY);
   for (let alignment = 512; alignment <= MAX_GRANULARITY; alignment *= 2) {
     try {

@@ -1,5 +1,6 @@
 /**
- * The block device (virtio 1.2, 5.2): a raw image or block device of the host as a disk of the guest's.
+ * The block device (virtio 1.2, 5.2): a raw image or block device of the host, or some of its memory, as a disk of
+ * the guest's.
  * @module
  */
 import { rateLimits } from "../../limits/mod.ts";
@@ -47,12 +48,12 @@ function describe(
   const image = openImage(options);
   context.own(image.fd);
   const queues = options.queues ?? Math.min(context.cpus, MOST_QUEUES_UNASKED);
-  const { path, cache } = options;
+  const { cache } = options;
   const blockSize = options.sector;
   const backend: BlockBackend = {
-    path,
+    path: image.name,
     fd: image.fd.raw,
-    device: image.device,
+    kind: image.kind,
     readOnly: options.ro,
     blockSize,
     granularity: image.granularity,

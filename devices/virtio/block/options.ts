@@ -10,6 +10,7 @@ import {
   oneOf,
   optional,
   path,
+  size,
   type ValuesOf,
   withDefault,
 } from "../../options.ts";
@@ -36,15 +37,18 @@ export type CacheMode = typeof CACHE_MODES[number];
 /** The most queues of a disk. */
 const MAX_QUEUES = 16;
 
-/** `--disk PATH,...` and the file's `disks`. */
+/** `--disk PATH,...` or `--disk memory=SIZE,...`, and the file's `disks`. */
 export const BLOCK_OPTIONS = defineOptions({
   flag: "disk",
   field: "disks",
   multiplicity: "many",
-  summary: "a disk: a raw image or a block device of the host",
+  summary: "a disk: a raw image or a block device of the host, or with memory=SIZE one in memory",
   main: "path",
   fields: {
-    path: path("PATH", "the raw image or block device"),
+    path: optional(path("PATH", "the raw image or block device")),
+    memory: optional(
+      size("SIZE", "instead, an empty disk in the host's memory, which ends with the machine", 512),
+    ),
     ro: flag("the guest can't write to it, and other machines may read it"),
     serial: optional(
       field("TEXT", "what the disk calls itself, up to 20 characters (its name)", readSerial),
@@ -69,6 +73,26 @@ export const BLOCK_OPTIONS = defineOptions({
       "on",
     ),
     ...limitFields(""),
+  },
+
+  check({ path, memory, cache, sector }) {
+    if (path === undefined && memory === undefined) {
+      throw new TypeError("a disk needs a PATH, or memory=SIZE for one in the host's memory");
+    }
+    if (memory === undefined) return;
+    if (path !== undefined) {
+      throw new TypeError(
+        `a disk is ${path} or in the host's memory; give either the path or memory=SIZE`,
+      );
+    }
+    if (memory % sector !== 0) {
+      throw new TypeError(
+        `memory: it is a multiple of the sector's ${sector} bytes (got ${memory})`,
+      );
+    }
+    if (cache === "direct") {
+      throw new TypeError("cache: a disk in memory has no cache to go past; leave direct out");
+    }
   },
 });
 

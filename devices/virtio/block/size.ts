@@ -47,10 +47,13 @@ export function resizedTo(backend: BlockBackend, wish: unknown): number {
     return size;
   }
   checkSize(path, wanted, backend.blockSize);
-  if (backend.device) {
+  if (backend.kind === "device") {
     throw new DeviceError(`${path} is a block device of ${size} bytes; resize it on the host`);
   }
   if (backend.readOnly) throw new DeviceError(`the disk ${path} is read-only here; it can't grow`);
+  if (wanted < size && backend.kind === "memory") {
+    throw new DeviceError(`the disk ${path} has ${size} bytes; a disk in memory can only grow`);
+  }
   if (wanted < size) {
     throw new DeviceError(
       `the disk ${path} has ${size} bytes; to cut off what is behind ${wanted}, do so on the host ` +

@@ -5,6 +5,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { Transcript } from "../../src/guest/transcript.ts";
+import { buildInitramfs, kernelAsset } from "../assets/mod.ts";
+import { spawnDenovisor } from "../cli/process.ts";
 import { bootGuest, guestTest } from "./boot.ts";
 import { PeerGuest } from "./peer_guest.ts";
 import { PORT_SCRIPT, writtenBytes } from "./ports.ts";
@@ -165,3 +168,57 @@ for (const transport of ["pci", "mmio"] as const) {
     },
   );
 }
+
+/** How many lines a guest prints to standard output, more than pipes hold. */
+const LINES = 20_000;
+/** In the lab a start and a boot take seconds. */
+const BOOT_SECONDS = 120;
+
+guestTest(
+  "a port on standard input and output, where nobody types, holds up no device beside it",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const kernel = await kernelAsset("cloud");
+    const initrd = await buildInitramfs({
+      kernel,
+      modules: [...MODULES, "virtio_rng"],
+      files: [PORT_SCRIPT],
+      command: `
+        exec 3<> $(port talk) || exit 3
+        # It reads, while the device of the other driver is asked.
+        ( read -r line <&3; echo "heard $line" >&3 ) &
+        sleep 1
+        echo "random $(head -c 4096 /dev/hwrng | wc -c)" >&3
+        wait
+        seq ${LINES} >&3
+        # What it has written, it has not seen go out.
+        read -r line <&3; [ "$line" = bye ]`,
+    });
+    const serial = join(folder, "serial");
+    const child = spawnDenovisor([
+      ...["run", kernel.vmlinuz, "--initrd", initrd, "--console", `serial,file:${serial}`],
+      ...["--cmdline", "console=ttyS0 panic=-1 quiet", "--rng", "--port", "talk,stdio"],
+    ]);
+    const messages = new Response(child.stderr).text();
+    const keyboard = child.stdin.getWriter();
+    const transcript = new Transcript(child.stdout, () => Deno.readTextFileSync(serial));
+    try {
+      await transcript.wait(/^random 4096\n/, BOOT_SECONDS, "random bytes");
+      await keyboard.write(encoder.encode("a line\n"));
+      await transcript.wait(/^heard a line\n/, BOOT_SECONDS, "an answer");
+      await transcript.wait(new RegExp(`^${LINES}\n`, "m"), BOOT_SECONDS, "all lines");
+      await keyboard.write(encoder.encode("bye\n"));
+      await transcript.ended;
+    } catch (error) {
+      child.kill("SIGKILL");
+      throw error;
+    } finally {
+      await keyboard.close().catch(() => {}); // The program, which reads it, may have ended.
+      await child.status;
+      await Deno.remove(folder, { recursive: true });
+    }
+    assert.equal((await child.status).code, 0, await messages);
+    const lines = Array.from({ length: LINES }, (_, i) => `${i + 1}\n`).join("");
+    assert.equal(transcript.text, `random 4096\nheard a line\n${lines}`);
+  },
+);

@@ -1,0 +1,97 @@
+/**
+ * The code that starts an executable which is Deno's own program with parts appended: the module that Deno is told to
+ * run. It reads the parts from the file that it runs from, and unpacks nothing.
+ *
+ * The main program is evaluated while its SHA-256 is taken in the background, and called when that is right.
+ * @module
+ */
+import { PARTS, type Parts } from "../parts/carrier.ts";
+import { DIGEST_SIZE, type Layout, MAIN, type Main } from "./layout.ts";
+
+/** Written in front of this code when an executable is built. */
+declare const LAYOUT: Layout;
+
+/** As for every failure of the host. */
+const EXIT_HOST = 125;
+
+/** Says what is wrong with the file, and ends. */
+function refuse(problem: string): never {
+  const text = `denovisor: ${path} is damaged: ${problem}. Copy it again, or build it again.\n`;
+  Deno.stderr.writeSync(new TextEncoder().encode(text));
+  return Deno.exit(EXIT_HOST);
+}
+
+/** Reads a part of the file. */
+function read(offset: number, length: number): Uint8Array<ArrayBuffer> {
+  using file = Deno.openSync(path);
+  const { size } = file.statSync();
+  if (size !== LAYOUT.size) refuse(`it has ${size} bytes, and was built with ${LAYOUT.size}`);
+  file.seekSync(offset, Deno.SeekMode.Start);
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length;) {
+    const count = file.readSync(bytes.subarray(done));
+    if (count === null) refuse(`it ends at byte ${offset + done}`);
+    else done += count;
+  }
+  return bytes;
+}
+
+async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/**
+ * What a Worker is started with: this function's own text. It evaluates a bundle, and can use nothing that is outside
+ * of it.
+ */
+function startWorker(path: string, size: number, offset: number, length: number): void {
+  using file = Deno.openSync(path);
+  if (file.statSync().size !== size) throw new Error(`${path} was replaced while it ran`);
+  file.seekSync(offset, Deno.SeekMode.Start);
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length;) done += file.readSync(bytes.subarray(done)) ?? length;
+  (0, eval)(`${new TextDecoder().decode(bytes)}\n//# sourceURL=denovisor/worker.js`);
+}
+
+const path = Deno.execPath();
+const region = read(LAYOUT.offset, LAYOUT.length);
+const digest = digestOf(region);
+
+const parts: Parts = {
+  build: LAYOUT.build,
+  worker(name) {
+    const [offset, length] = LAYOUT.workers[name];
+    const args = JSON.stringify([path, LAYOUT.size, LAYOUT.offset + offset, length]);
+    return `data:text/javascript,${encodeURIComponent(`(${startWorker})(...${args})`)}`;
+  },
+  asset(name) {
+    const [offset, length] = LAYOUT.assets[name];
+    return region.slice(offset, offset + length);
+  },
+  async verify() {
+    const before = LAYOUT.size - DIGEST_SIZE;
+    const [actual, expected] = [await digestOf(read(0, before)), read(before, DIGEST_SIZE).toHex()];
+    return actual === expected
+      ? undefined
+      : `${path}: its SHA-256 is not the one it was built with`;
+  },
+};
+
+async function start(): Promise<void> {
+  const shared = globalThis as { [PARTS]?: Parts; [MAIN]?: Main };
+  shared[PARTS] = parts;
+  let failure: unknown;
+  try {
+    const [offset, length] = LAYOUT.main;
+    const text = new TextDecoder().decode(region.subarray(offset, offset + length));
+    (0, eval)(`${text}\n//# sourceURL=denovisor/main.js`);
+  } catch (error) {
+    failure = error;
+  }
+  if (await digest !== LAYOUT.sha256) refuse("its SHA-256 is not the one it was built with");
+  const main = shared[MAIN];
+  if (main === undefined) throw failure;
+  Deno.exit(await main(Deno.args));
+}
+
+start();

@@ -1,0 +1,47 @@
+/**
+ * Bundles: a module with everything that it imports as one script, made by `deno bundle`, which fetches its bundler
+ * from npm once and works offline then.
+ * @module
+ */
+import { join } from "node:path";
+import { run } from "./process.ts";
+
+/** What is done with a bundle. */
+export type BundleFormat =
+  /** It is evaluated. */
+  | "iife"
+  /** It is imported: `import.meta` works, and `await` outside of functions. */
+  | "esm";
+
+/** The modules of node that require.ts stands in for; any other is a mistake in what was bundled. */
+const STOOD_IN = /^node:(?:events|process|child_process|fs|path)$/;
+
+/** A bundle asks for a module that an executable has nothing for. */
+export class BundleError extends Error {
+  override readonly name = "BundleError";
+}
+
+/**
+ * Bundles a module.
+ *
+ * @param entry the module's path
+ * @returns the script, minified, in ASCII
+ * @throws {ProcessError} with the bundler's message
+ * @throws {BundleError} for a bundle that would need a module of node's
+ */
+export async function bundle(entry: string, format: BundleFormat): Promise<string> {
+  const folder = await Deno.makeTempDir({ prefix: "denovisor-bundle-" });
+  try {
+    const output = join(folder, "bundle.js");
+    // For a browser, the bundler calls `require` for what it left out; for Deno, it would load node's own `require`.
+    const way = ["--format", format, "--platform", "browser", "--external", "node:*", "--minify"];
+    await run([Deno.execPath(), "bundle", "--quiet", ...way, "--output", output, entry]);
+    const text = await Deno.readTextFile(output);
+    for (const [, name] of text.matchAll(/[("'](node:\w+)["')]/g)) {
+      if (!STOOD_IN.test(name)) throw new BundleError(`${entry}: imports ${name} at its start`);
+    }
+    return text;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

@@ -1,0 +1,111 @@
+# The first code of the executable, before the C library's own: what x86_64.s does, where it is explained.
+# X0 belongs to the dynamic linker and is left alone.
+#
+# Source: AAPCS64 and the System V ABI for the Arm 64-bit architecture; syscalls(2).
+
+        .set SYS_write, 64
+        .set SYS_exit_group, 94
+        .set STDERR, 2
+        .set EXIT_HOST, 125
+
+        .set ENTRY, 0                   // fields of the header
+        .set WORDS, 8
+        .set MESSAGE, 16
+        .set MESSAGE_SIZE, 20
+        .set ARGS, 24
+        .set VARIABLES, 28
+        .set STRINGS, 32
+
+        .text
+start:
+        adr x8, start
+        adr x12, header
+        mov x1, x8                      // the words of the whole segment add up to 0
+        ldr w2, [x12, WORDS]
+        mov w3, wzr
+1:      ldr w4, [x1], 4
+        add w3, w3, w4
+        subs w2, w2, 1
+        b.ne 1b
+        cbnz w3, damaged
+        mov x1, sp
+        ldr x5, [x1]                    // argc; without argv[0] there's no place for arguments
+        cbz x5, damaged
+
+        add x2, x1, x5, lsl 3           // how much there is to copy
+        add x2, x2, 16
+2:      ldr x3, [x2], 8
+        cbnz x3, 2b
+3:      ldr x3, [x2], 16
+        cbnz x3, 3b
+        sub x2, x2, x1
+        ldr w9, [x12, ARGS]
+        ldr w10, [x12, VARIABLES]
+        add x11, x12, STRINGS
+        add x2, x2, x9, lsl 3
+        add x2, x2, x10, lsl 3
+        mov x3, sp
+        sub x3, x3, x2
+        and x3, x3, -16
+        mov sp, x3
+
+        add x4, x5, x9
+        str x4, [x3], 8
+        add x1, x1, 8
+        ldr x4, [x1], 8                 // argv[0]
+        str x4, [x3], 8
+        mov w2, w9
+        bl insert
+4:      ldr x4, [x1], 8                 // the other arguments, and the 0
+        str x4, [x3], 8
+        cbnz x4, 4b
+        ldr w13, deno
+        ldr w14, node
+5:      ldr x4, [x1], 8                 // the environment
+        cbz x4, 7f
+        ldrb w6, [x4, 4]
+        cmp w6, '_'
+        b.ne 6f
+        ldr w6, [x4]
+        cmp w6, w13
+        b.eq 5b
+        cmp w6, w14
+        b.eq 5b
+6:      str x4, [x3], 8
+        b 5b
+7:      mov w2, w10
+        bl insert
+        str xzr, [x3], 8
+8:      ldp x4, x6, [x1], 16            // the auxiliary vector, and the pair that ends it
+        stp x4, x6, [x3], 16
+        cbnz x4, 8b
+        ldr x4, [x12, ENTRY]
+        add x8, x8, x4
+        br x8
+
+// Appends the addresses of W2 more strings, from X11 on.
+insert:
+        ldr w4, [x11], 4
+        add x4, x4, x8
+        str x4, [x3], 8
+        subs w2, w2, 1
+        b.ne insert
+        ret
+
+damaged:
+        mov x0, STDERR
+        ldr w1, [x12, MESSAGE]
+        add x1, x1, x8
+        ldr w2, [x12, MESSAGE_SIZE]
+        mov x8, SYS_write
+        svc 0
+        mov x0, EXIT_HOST
+        mov x8, SYS_exit_group
+        svc 0
+        udf 0
+
+        .balign 4
+deno:   .ascii "DENO"
+node:   .ascii "NODE"
+        .balign 8
+header:

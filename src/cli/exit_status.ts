@@ -9,6 +9,8 @@
 
 /** The guest powered itself off or asked for a reset, or the user ended the machine with Ctrl-A x. */
 export const EXIT_OK = 0;
+/** A case of the self-test failed. */
+export const EXIT_FAILED = 1;
 /** The guest crashed. */
 export const EXIT_CRASH = 122;
 /** The command line, the configuration or a file named in it can't be used. */

@@ -3,14 +3,14 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { outcome, payloadMachine, printed, runPayload, testDirect } from "./payload_machine.ts";
+import { echo } from "../../src/cli/self_test/judges/devices.ts";
+import { exits } from "../../src/cli/self_test/judges/ends.ts";
+import { judgePayload, outcome, payloadMachine, printed, testDirect } from "./payload_machine.ts";
 
 const encoder = new TextEncoder();
 
-testDirect("string instructions print, and come back byte for byte in loopback", async () => {
-  const { end, console } = await runPayload("string_io");
-  assert.deepEqual(end, { kind: "exit", status: 60 }, console);
-  assert.equal(console, "0123456789abcdef, a string in one instruction\n");
+testDirect("string instructions print, and come back byte for byte in loopback", () => {
+  return judgePayload(exits(60, "0123456789abcdef, a string in one instruction\n"), "string_io");
 });
 
 const ways = [
@@ -20,15 +20,8 @@ const ways = [
 ] as const;
 
 for (const [way, defines] of ways) {
-  testDirect(`what is typed is echoed in order and ends at a NUL, ${way}`, async () => {
-    await using machine = await payloadMachine("echo", {}, { defines });
-    machine.start();
-    await printed(machine, "ready\n");
-    await machine.console.write(encoder.encode("hello "));
-    await machine.console.write(encoder.encode("world\0"));
-    const { end, console } = await outcome(machine);
-    assert.deepEqual(end, { kind: "exit", status: 0 });
-    assert.equal(console, "hello world");
+  testDirect(`what is typed is echoed in order and ends at a NUL, ${way}`, () => {
+    return judgePayload(echo, "echo", {}, { defines });
   });
 }
 

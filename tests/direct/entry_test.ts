@@ -4,14 +4,23 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { fields, hex32, ranges, runPayload, sum, testDirect } from "./payload_machine.ts";
+import { exits } from "../../src/cli/self_test/judges/ends.ts";
+import { expectMap } from "../../src/cli/self_test/judges/entry.ts";
+import {
+  fields,
+  hex32,
+  judgePayload,
+  ranges,
+  runPayload,
+  sum,
+  testDirect,
+} from "./payload_machine.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const MEMORY = "64M";
 const CMDLINE = "one=1 two='2 3' ~";
 const RAM = 1;
-const RESERVED = 2;
 
 /** A file with bytes that no zeroed or shifted memory has, in a folder of its own. */
 async function withFile(
@@ -29,30 +38,26 @@ async function withFile(
   }
 }
 
-/** What a memory map has to say of a machine, whatever protocol carries it. */
-function checkMap(console: string, size: number): void {
-  const map = ranges(console);
-  const ram = map.filter(({ type }) => type === RAM);
-  assert.equal(ram[0].base, 0);
-  assert(ram[0].size <= 0xa_0000, "conventional memory ends at 640 KiB");
-  assert.deepEqual(ram[1], { base: MIB, size: Math.min(size, 3 * GIB) - MIB, type: RAM });
-  assert.deepEqual(
-    ram.slice(2),
-    size > 3 * GIB ? [{ base: 4 * GIB, size: size - 3 * GIB, type: RAM }] : [],
-  );
-  const tables = map.find(({ base }) => base === 0xe_0000);
-  assert.equal(tables?.type, RESERVED, "the ACPI tables are where a BIOS is");
-}
-
-testDirect("a flat image is entered in real mode, with CS:IP at its first byte", async () => {
-  const { end, console } = await runPayload(
+testDirect("a flat image is entered in real mode, with CS:IP at its first byte", () => {
+  return judgePayload(
+    exits(16, "real mode\n"),
     "real_mode",
     { protocol: "flat", flat: { mode: 16, address: 0x7c00 } },
     { format: "flat", address: 0x7c00 },
   );
-  assert.equal(console, "real mode\n");
-  assert.deepEqual(end, { kind: "exit", status: 16 });
 });
+
+for (
+  const [mode, name, defines] of [
+    [32, "protected mode", { BITS32: 1 }],
+    [64, "long mode", undefined],
+  ] as const
+) {
+  testDirect(`a flat image is entered in ${name}, with no interrupts and all of memory`, () => {
+    const config = { protocol: "flat", flat: { mode } } as const;
+    return judgePayload(exits(mode, `${name}\n`), "flat_mode", config, { format: "flat", defines });
+  });
+}
 
 for (
   const [name, status, format, defines] of [
@@ -74,7 +79,7 @@ for (
         assert.equal(found.cmdline, CMDLINE);
         assert.equal(found.size, hex32(bytes.length));
         assert.equal(found.sum, sum(bytes));
-        checkMap(console, 64 * MIB);
+        expectMap(console, 64 * MIB);
       });
     },
   );
@@ -82,7 +87,7 @@ for (
 
 testDirect("Linux's memory map has the RAM above 4 GiB as a range of its own", async () => {
   const { console } = await runPayload("linux", { memory: "6G", cmdline: "" });
-  checkMap(console, 6 * GIB);
+  expectMap(console, 6 * GIB);
   assert.equal(fields(console).initrd, hex32(0));
 });
 
@@ -100,7 +105,7 @@ testDirect(
       assert.equal(found.cmdline, CMDLINE);
       assert.equal(found.size, hex32(bytes.length));
       assert.equal(found.sum, sum(bytes));
-      checkMap(console, 64 * MIB);
+      expectMap(console, 64 * MIB);
     });
   },
 );

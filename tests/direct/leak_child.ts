@@ -5,9 +5,9 @@
  */
 import { join } from "node:path";
 import { CAN_MAKE_TAPS } from "../../devices/virtio/net/testing/taps.ts";
+import { heldAgain, heldAtRest, type HostResources } from "../../src/cli/self_test/held.ts";
 import { Machine, type MachineConfig } from "../../src/machine/mod.ts";
 import { assemble } from "../payloads/assemble.ts";
-import { type HostResources, hostResources } from "./host_resources.ts";
 import { MMIO, nativeMachine, WAYS } from "./native_machine.ts";
 import { outcome, payloadMachine, printed } from "./payload_machine.ts";
 
@@ -155,31 +155,6 @@ async function fail(config: MachineConfig, signal?: AbortSignal): Promise<string
   }
 }
 
-/** Waits until the process is as it was, or gives what it is in the end. */
-async function settled(before: HostResources): Promise<HostResources> {
-  const wanted = JSON.stringify(before);
-  const deadline = performance.now() + SETTLING_MS;
-  for (;;) {
-    const now = hostResources();
-    if (JSON.stringify(now) === wanted || performance.now() > deadline) return now;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-/** Waits until nothing has changed for a while: until the Workers of earlier machines are gone. */
-async function atRest(): Promise<HostResources> {
-  const deadline = performance.now() + SETTLING_MS;
-  let last = hostResources();
-  let since = performance.now();
-  while (performance.now() < Math.min(since + RESTING_MS, deadline)) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const now = hostResources();
-    if (JSON.stringify(now) !== JSON.stringify(last)) since = performance.now();
-    last = now;
-  }
-  return last;
-}
-
 async function main(machines: number): Promise<LeakReport> {
   const folder = await Deno.makeTempDir({ prefix: "denovisor-leak-" });
   try {
@@ -187,7 +162,7 @@ async function main(machines: number): Promise<LeakReport> {
     // What a process takes once and keeps is no leak.
     for (const live of lives) await live(folder);
     for (const config of Object.values(configs)) await fail(config);
-    const before = await atRest();
+    const before = await heldAtRest(RESTING_MS, SETTLING_MS);
 
     const ends: Record<string, number> = {};
     for (let i = 0; i < machines; i++) {
@@ -202,7 +177,7 @@ async function main(machines: number): Promise<LeakReport> {
     failures["a start that was given up"] = [
       await fail({ kernel: (await assemble("linux")).path }, AbortSignal.abort()),
     ];
-    return { before, after: await settled(before), ends, failures };
+    return { before, after: await heldAgain(before, SETTLING_MS), ends, failures };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

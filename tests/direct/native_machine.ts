@@ -2,33 +2,13 @@
  * Machines that run the programs in C of tests/payloads/native, which drive virtio devices.
  * @module
  */
-import { architecture } from "../../src/arch/mod.ts";
-import { Machine, type MachineConfig } from "../../src/machine/mod.ts";
+import type { Judge } from "../../src/cli/self_test/guest.ts";
+import { MMIO, type Way, WAYS } from "../../src/cli/self_test/ways.ts";
+import { Machine } from "../../src/machine/mod.ts";
 import { compile, COMPILER } from "../payloads/compile.ts";
-import { type Outcome, outcome, type PayloadMachineConfig, testDirect } from "./payload_machine.ts";
+import { patiently, type PayloadMachineConfig, testDirect } from "./payload_machine.ts";
 
-/** How a program finds its devices: a transport, and what it's told of it on its command line. */
-export interface Way {
-  readonly name: string;
-  readonly transport: NonNullable<MachineConfig["transport"]>;
-  readonly parameters: string;
-}
-
-const { virtioMmioPlaces: [first, second], virtioMmioPlaces, pci } = architecture;
-
-/** By memory-mapped registers. */
-export const MMIO: Way = {
-  name: "virtio-mmio",
-  transport: "mmio",
-  parameters: `mmio=${first.base},${second.base - first.base},${virtioMmioPlaces.length}`,
-};
-
-/** All ways. */
-export const WAYS: readonly Way[] = [
-  MMIO,
-  { name: "PCI, found in ECAM", transport: "pci", parameters: `ecam=${pci.ecam.base}` },
-  { name: "PCI, found by ports", transport: "pci", parameters: `ports=${pci.configPort}` },
-];
+export { MMIO, type Way, WAYS };
 
 /**
  * Defines a test of a program for each way to its devices.
@@ -58,11 +38,12 @@ export async function nativeMachine(
   return Machine.create({ memory: "32M", transport, ...config, cmdline, kernel });
 }
 
-/** Runs a program to its end. */
-export async function runNative(
-  ...args: Parameters<typeof nativeMachine>
-): Promise<Outcome> {
-  await using machine = await nativeMachine(...args);
+/** Runs a program before a judge of the self-test. */
+export async function judgeNative(
+  judge: Judge,
+  ...program: Parameters<typeof nativeMachine>
+): Promise<void> {
+  await using machine = await nativeMachine(...program);
   machine.start();
-  return await outcome(machine);
+  await patiently(machine, () => judge(machine));
 }

@@ -2,10 +2,15 @@
  * Payloads in machines, for the tests of this folder.
  * @module
  */
+import * as guest from "../../src/cli/self_test/guest.ts";
+import type { Outcome } from "../../src/cli/self_test/guest.ts";
 import { Kvm, KvmUnavailableError } from "../../src/kvm/mod.ts";
-import { Machine, type MachineConfig, type MachineEnd } from "../../src/machine/mod.ts";
+import { Machine, type MachineConfig } from "../../src/machine/mod.ts";
 import { findCommand } from "../assets/command.ts";
 import { assemble, canAssemble, type PayloadOptions } from "../payloads/assemble.ts";
+
+export { fields, ranges } from "../../src/cli/self_test/guest.ts";
+export type { Outcome };
 
 /** What payloads need and this host lacks. */
 const missing: readonly string[] = [
@@ -13,7 +18,8 @@ const missing: readonly string[] = [
   ...hasKvm() ? [] : ["/dev/kvm"],
 ];
 
-function hasKvm(): boolean {
+/** Whether this host runs machines. */
+export function hasKvm(): boolean {
   try {
     using _kvm = Kvm.open();
     return true;
@@ -31,12 +37,12 @@ function hasKvm(): boolean {
  */
 export function testDirect(
   name: string,
-  fn: () => Promise<void>,
+  fn: () => Promise<unknown>,
   commands: readonly string[] = [],
 ): void {
   const lacks = [...missing, ...commands.filter((command) => findCommand(command) === undefined)];
   const needs = lacks.length === 0 ? "" : ` (needs ${lacks.join(" and ")})`;
-  Deno.test({ name: name + needs, ignore: lacks.length > 0, fn });
+  Deno.test({ name: name + needs, ignore: lacks.length > 0, fn: async () => void (await fn()) });
 }
 
 /** What the machine is made of, beside the payload; the payload's own options are apart. */
@@ -44,13 +50,6 @@ export type PayloadMachineConfig = Omit<Partial<MachineConfig>, "kernel">;
 
 /** How long a payload may take before the test gives it up: none needs a tenth of it, on a busy host either. */
 export const PATIENCE_MS = 180_000;
-
-/** A payload's run from its start to its end. */
-export interface Outcome {
-  readonly end: MachineEnd;
-  /** What it printed. */
-  readonly console: string;
-}
 
 /** A machine with a payload as its kernel, not started. */
 export async function payloadMachine(
@@ -73,65 +72,38 @@ export async function runPayload(
   return await outcome(machine);
 }
 
+/** Ends a machine whose guest has taken too long, so that nobody waits for it any more. */
+export async function patiently<T>(machine: Machine, wait: () => Promise<T>): Promise<T> {
+  const timer = setTimeout(() => void machine.stop(), PATIENCE_MS);
+  try {
+    return await wait();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Reads a machine's console to its end and waits for that.
  *
  * @throws {Error} with what was printed, when the guest does not come to an end
  */
-export async function outcome(machine: Machine): Promise<Outcome> {
-  let console = "";
-  const decoder = new TextDecoder();
-  const timer = setTimeout(() => void machine.stop(), PATIENCE_MS);
-  try {
-    for await (const chunk of machine.console.output) {
-      console += decoder.decode(chunk, { stream: true });
-    }
-    const end = await machine.ended;
-    if (end.kind === "stopped") {
-      throw new Error(
-        `the payload did not end within ${PATIENCE_MS / 1000} s; it printed: ${console}`,
-      );
-    }
-    return { end, console };
-  } finally {
-    clearTimeout(timer);
-  }
+export function outcome(machine: Machine): Promise<Outcome> {
+  return patiently(machine, () => guest.outcome(machine));
 }
 
 /** Reads a machine's console until it has printed `text`, and gives what it read; the rest stays to be read. */
-export async function printed(machine: Machine, text: string): Promise<string> {
-  let seen = "";
-  const decoder = new TextDecoder();
-  const reader = machine.console.output.getReader();
-  const timer = setTimeout(() => void machine.stop(), PATIENCE_MS);
-  try {
-    while (!seen.includes(text)) {
-      const { value, done } = await reader.read();
-      if (done) throw new Error(`the guest ended before it printed "${text}": ${seen}`);
-      seen += decoder.decode(value, { stream: true });
-    }
-    return seen;
-  } finally {
-    clearTimeout(timer);
-    reader.releaseLock();
-  }
+export function printed(machine: Machine, text: string): Promise<string> {
+  return patiently(machine, () => guest.printed(machine, text));
 }
 
-/** The lines `NAME=value` of a console. */
-export function fields(console: string): Record<string, string> {
-  return Object.fromEntries(
-    [...console.matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]),
-  );
-}
-
-/** A memory map as the payloads print it: `range BASE SIZE TYPE`. */
-export function ranges(console: string): { base: number; size: number; type: number }[] {
-  return [...console.matchAll(/^range ([0-9a-f]{16}) ([0-9a-f]{16}) ([0-9a-f]{8})$/gm)]
-    .map(([, base, size, type]) => ({
-      base: parseInt(base, 16),
-      size: parseInt(size, 16),
-      type: parseInt(type, 16),
-    }));
+/** Runs a payload before a judge of the self-test, and gives what that gives. */
+export async function judgePayload<T>(
+  judge: (machine: Machine) => Promise<T>,
+  ...payload: Parameters<typeof payloadMachine>
+): Promise<T> {
+  await using machine = await payloadMachine(...payload);
+  machine.start();
+  return await patiently(machine, () => judge(machine));
 }
 
 /** The sum that the payloads' print_sum gives, as it prints it. */

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { runNative, testNative } from "./native_machine.ts";
+import { disk } from "../../src/cli/self_test/judges/devices.ts";
+import { judgeNative, testNative } from "./native_machine.ts";
 
 const SECTOR = 512;
 const SECTORS = 16384;
@@ -49,11 +50,9 @@ for (const eventIdx of [0, 1]) {
           thread: "own" as const,
         }];
         const parameters = { event_idx: eventIdx, resets: RESETS };
-        const { end, console } = await runNative("block", way, { disks }, parameters);
-        assert.deepEqual(end, { kind: "exit", status: 0 }, console);
-        const id = "id=a-serial-of-20-bytes\n";
-        const text = `sectors=${SECTORS}\n${id.repeat(1 + RESETS)}second disk is read-only\ndone\n`;
-        assert.equal(console, text);
+        const told = { sectors: SECTORS, id: "a-serial-of-20-bytes" };
+        const judge = disk(told, 1 + RESETS, "second disk is read-only\ndone\n");
+        await judgeNative(judge, "block", way, { disks }, parameters);
 
         const bytes = await Deno.readFile(path);
         assert.equal(bytes.length, SECTORS * SECTOR);

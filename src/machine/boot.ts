@@ -73,12 +73,16 @@ export function buildMachine(
   const threads = spawnThreads(config.cpus, stack);
   const io = stack.use(new IoThreads(config.devices, log));
   const vm = stack.use(kvm.createVm());
-  architecture.createInterruptController(vm, config.cpus);
   mark("virtual machine created");
 
   const ram = stack.use(GuestRam.allocate(architecture.ramRanges(config.memory), config.hugePages));
   for (const [slot, region] of ram.slots.entries()) vm.setUserMemoryRegion({ slot, ...region });
   mark("memory mapped");
+
+  // After the memory: KVM puts these on its buses in the background (Linux 6.18), and a change of the memory would
+  // have to wait until that is over, which takes it two ticks of the host's clock.
+  architecture.createInterruptController(vm, config.cpus);
+  mark("interrupt controllers created");
 
   const platform = createDevices(vm, ram, stack);
   const virtio = createVirtioDevices(vm, config, stack);

@@ -8,7 +8,8 @@
  * Resolves when the word is notified, or at once if it does not hold `expected`.
  *
  * `Atomics.waitAsync` alone does not count as work: when nothing else is going on, the process ends,
- * or fails with "promise never resolved", although a wake-up is under way. This keeps it alive.
+ * or fails with "promise never resolved", although a wake-up is under way. An open port keeps it alive; a timer
+ * would too, but the first one of a process costs it 3 ms.
  */
 export async function waitForChange(
   words: Int32Array<SharedArrayBuffer>,
@@ -17,10 +18,11 @@ export async function waitForChange(
 ): Promise<void> {
   const wait = Atomics.waitAsync(words, index, expected);
   if (!wait.async) return;
-  const keepAlive = setInterval(() => {}, 2 ** 31 - 1);
+  const { port1: keepAlive } = new MessageChannel();
+  keepAlive.onmessage = () => {};
   try {
     await wait.value;
   } finally {
-    clearInterval(keepAlive);
+    keepAlive.close();
   }
 }

@@ -9,25 +9,29 @@ import type { System } from "./system.ts";
 import { parsePath } from "./values.ts";
 
 /** A word that may be typed. */
-export interface Candidate {
+export interface Word {
   readonly word: string;
   readonly summary?: string;
+}
+
+/** What may be typed at one place, as far as a shell can offer it. */
+export interface Place<W extends Word = Word> {
+  /** Whether the name of a file fits, or that of a folder. */
+  readonly path?: "file" | "folder";
+  readonly words?: readonly W[];
+}
+
+/** A word at the beginning of an item. */
+export interface Candidate extends Word {
   /** What follows it directly, where it is no value by itself: behind `file:`, behind `cache=`. */
   readonly then?: Place;
 }
 
-/** What may be typed at one place, as far as a shell can offer it. */
-export interface Place {
-  /** Whether the name of a file fits, or that of a folder. */
-  readonly path?: "file" | "folder";
-  readonly candidates?: readonly Candidate[];
-}
-
 /** What may be typed for a value, for shells to complete. */
 export interface Shape {
-  readonly first: Place;
+  readonly first: Place<Candidate>;
   /** Behind each comma; undefined where a comma is a character like others. */
-  readonly next?: Place;
+  readonly next?: Place<Candidate>;
 }
 
 /** The name of a file. */
@@ -35,7 +39,7 @@ export const FILE: Shape = { first: { path: "file" } };
 
 /** One of a few words. */
 export function words(words: readonly string[]): Place {
-  return { candidates: words.map((word) => ({ word })) };
+  return { words: words.map((word) => ({ word })) };
 }
 
 /** An option without a value; absent is false. */

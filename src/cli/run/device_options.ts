@@ -36,8 +36,8 @@ function shapeOf({ main, fields }: DeviceOptions): Shape {
   const candidates = properties.map(([name, field]) => candidate(name, field));
   const first = main === undefined ? {} : placeOf(fields[main]);
   return {
-    first: { ...first, candidates: [...(first.candidates ?? []), ...candidates] },
-    next: { candidates: candidates.filter(({ word }) => word !== `${main}=`) },
+    first: { ...first, words: [...(first.words ?? []), ...candidates] },
+    next: { words: candidates },
   };
 }
 

@@ -5,7 +5,7 @@
 import { EXIT_STATUSES } from "../exit_status.ts";
 import { parseAddress, parseConsole, parseCount, parseDuration, parseModule } from "../values.ts";
 import { choice, defineVerb, FILE, file, flag, list, value, type ValuesOf } from "../verb.ts";
-import type { Place, Shape, ValueSpec } from "../verb.ts";
+import type { Candidate, Place, Shape, ValueSpec } from "../verb.ts";
 import { deviceOptions, deviceSections } from "./device_options.ts";
 
 /** The boot protocols of the machine, with which the machine's own list is compared by a test. */
@@ -14,8 +14,8 @@ const PROTOCOLS = ["auto", "linux64", "linux32", "pvh", "multiboot", "flat"] as 
 const text = (given: string) => given;
 
 /** Where a console goes. */
-const CONSOLE_TARGETS: Place = {
-  candidates: [
+const CONSOLE_TARGETS: Place<Candidate> = {
+  words: [
     { word: "stdio", summary: "this terminal, or standard input and output" },
     { word: "none", summary: "nowhere" },
     { word: "file:", summary: "a file, which is replaced", then: { path: "file" } },
@@ -25,10 +25,10 @@ const CONSOLE_TARGETS: Place = {
 /** What carries a console, and where it goes. */
 const CONSOLE: Shape = {
   first: {
-    candidates: [
+    words: [
       { word: "serial", summary: "the serial port carries it" },
       { word: "virtio", summary: "a virtio device carries it" },
-      ...CONSOLE_TARGETS.candidates ?? [],
+      ...CONSOLE_TARGETS.words ?? [],
     ],
   },
   next: CONSOLE_TARGETS,

@@ -9,6 +9,7 @@
  * | p     | prints a panic as Linux does, then resets        |
  * | t     | a triple fault                                   |
  * | i     | INT3, which a KVM without hardware can't emulate |
+ * | ?     | prints its command line                          |
  * | other | echoes it                                        |
  * @module
  */
@@ -19,6 +20,7 @@ const SOURCE = `
         .code64
         .globl _start
 _start: mov esp, offset stack_top
+        mov ebp, [rsi+0x228]    # cmd_line_ptr of boot_params
         mov esi, offset ready
         call print
 next:   mov dx, 0x3fd           # line status register
@@ -39,6 +41,8 @@ next:   mov dx, 0x3fd           # line status register
         je fault
         cmp al, 'i'
         je break
+        cmp al, '?'
+        je cmdline
         call put
         jmp next
 
@@ -51,6 +55,11 @@ reset:  mov al, 0xfe            # i8042: pulse the reset line
         jmp reset
 fault:  ud2                     # there is no IDT
 break:  int3
+cmdline: mov esi, ebp
+        call print
+        mov al, 10
+        call put
+        jmp next
 
 print:  mov al, [rsi]
         test al, al

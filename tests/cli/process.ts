@@ -34,7 +34,7 @@ export const PROGRAM: readonly [string, ...string[]] = EXECUTABLE === undefined
   : [EXECUTABLE];
 
 /** What stands behind the name of a test that runs the program. */
-const ON = EXECUTABLE === undefined ? "" : " [the executable]";
+export const ON: string = EXECUTABLE === undefined ? "" : " [the executable]";
 
 /** Defines a test that runs the program; its name tells when it is the executable that it runs. */
 export function programTest(

@@ -113,9 +113,36 @@ Deno.test("a file that's missing, no JSON, or no object is named", async () => {
   });
 });
 
-Deno.test("without a kernel, what to give is said", () => {
-  assert.deepEqual(refusal(), [
-    "missing KERNEL, the kernel's file; or --config with a file that names it",
-    "Try: denovisor help run",
-  ]);
+Deno.test("without a kernel, the built-in guest runs with what else is asked for", () => {
+  const { kernel, memory, cmdline, devices } = configure("--memory", "1G");
+  assert(typeof kernel === "object");
+  assert.equal(kernel.name, "the built-in guest");
+  assert.equal(memory, 2 ** 30);
+  assert.match(cmdline ?? "", /^ecam=\d+ scratch=1$/);
+  assert.deepEqual(devices.map(({ kind, id }) => [kind, id]), [["block", "disk0"]]);
+});
+
+Deno.test("the built-in guest may write to disks in memory, and to no others", () => {
+  const disks = "--disk a.img --disk memory=1M --disk memory=1M,ro --transport mmio".split(" ");
+  const { cmdline, devices } = configure(...disks);
+  assert.match(cmdline ?? "", /^mmio=\d+,\d+,\d+ scratch=6$/);
+  assert.equal(devices.length, 3);
+});
+
+Deno.test("what is about a kernel needs one", async () => {
+  const file = { initrd: "i", flat: { entry: 0 }, memory: "1G" };
+  await withFile(JSON.stringify(file), (path) => {
+    const options = ["--config", path, "--cmdline", "", "--flat-mode", "64", "--module", "m"];
+    const more = ["--protocol", "pvh", "--console", "virtio"];
+    assert.deepEqual(refusal(...options, ...more), [
+      "--protocol: it is about a kernel, and none is given",
+      "--flat-mode: it is about a kernel, and none is given",
+      `${path}: initrd: it is about a kernel, and none is given`,
+      "--module: it is about a kernel, and none is given",
+      "--cmdline: it is about a kernel, and none is given",
+      "--console: the built-in guest's console is the serial port",
+      "Without KERNEL, the kernel's file, run boots the built-in guest.",
+      "Try: denovisor help run",
+    ]);
+  });
 });

@@ -28,7 +28,10 @@ programTest(
           /^denovisor: unknown option '--cpu' \(Did you mean --cpus\?\)/,
         ],
         [["run", "k", "--timeout", "x"], /^denovisor: option '--timeout <TIME>' argument 'x'/],
-        [["run"], /^denovisor: missing KERNEL.*\ndenovisor: Try: denovisor help run$/m],
+        [
+          ["run", "--initrd", "i"],
+          /^denovisor: --initrd: .*\n.*KERNEL.*\ndenovisor: Try: .* run$/m,
+        ],
       ] as const
     ) {
       const { status, out, err } = await denovisor([...args]);

@@ -117,6 +117,27 @@ Deno.test("a pipe's bytes pass to the guest as they are, and its end is not the 
   assertGivenBack(it);
 });
 
+Deno.test("a guest that wants to know is told of the input's end, behind the last byte", async () => {
+  const it = rig({ endOfInput: Uint8Array.of(4) });
+  const machine = await it.factory.machine();
+  it.system.type("exit");
+  await until(() => machine.typed === "exit", "the bytes reach the guest");
+  it.system.type(null);
+  await until(() => machine.typed === "exit\x04", "the end reaches the guest");
+  machine.end({ kind: "exit", status: 0 });
+  assert.deepEqual((await it.result).end, { kind: "exit", status: 0 });
+  assertGivenBack(it);
+});
+
+Deno.test("a guest that wants to know is told at once where nobody can type", async () => {
+  const it = rig({ endOfInput: Uint8Array.of(4), console: { kind: "none" } });
+  const machine = await it.factory.machine();
+  await until(() => machine.typed === "\x04", "the end reaches the guest");
+  machine.end({ kind: "exit", status: 0 });
+  await it.result;
+  assertGivenBack(it);
+});
+
 Deno.test("a guest that is slow to take a pipe's bytes loses none", async () => {
   const it = rig();
   const text = Array.from({ length: 40_000 }, (_, i) => `${i}\n`).join("");

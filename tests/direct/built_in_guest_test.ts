@@ -112,13 +112,16 @@ guestTest("a line can be corrected, given up, too long, or end with the input", 
   assert.deepEqual(end, { kind: "exit", status: 0 });
   assert.match(console, /\ninfo {4}what machine/);
   assert.match(console, / by the clock\n/);
-  assert.match(console, /xyz\^C\n> a{79}\x07+\nThere is no command "a{79}"/);
+  assert.match(
+    console.replaceAll("\x07", "!"),
+    /xyz\^C\n> a{79}!{21}\nThere is no command "a{79}"/,
+  );
   assert.match(console, /> uptime\nup for \d+ seconds?\n> The machine ends\.\n$/);
   assert(!console.includes('"hekk') && !console.includes('"xyz'), console);
 });
 
 guestTest("nothing that is typed ahead is lost", async () => {
-  const words = Array.from({ length: 1000 }, (_, i) => `word${i}`);
+  const words = Array.from({ length: 600 }, (_, i) => `word${i}`);
   const { console } = await run(words.map((word) => `${word}\n`).join(""));
   const answered = [...console.matchAll(/^There is no command "(\w+)"/gm)].map(([, word]) => word);
   assert.deepEqual(answered, words);

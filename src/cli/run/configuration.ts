@@ -3,6 +3,7 @@
  * @module
  */
 import { type CheckedConfig, ConfigError, deviceTables, parseConfig } from "../../machine/mod.ts";
+import { builtInGuest, KERNEL_FIELDS } from "../../machine/built_in_guest.ts";
 import { UsageError } from "../errors.ts";
 import { kebab } from "../names.ts";
 import { camel } from "./device_options.ts";
@@ -10,14 +11,12 @@ import type { RunOptions } from "./spec.ts";
 
 const FLAT_MODES = { 16: 16, 32: 32, 64: 64 } as const;
 
-/** What the options ask for, over what the file asks for. @throws {UsageError} naming each thing that is wrong */
+/**
+ * What the options ask for, over what the file asks for; where neither names a kernel, the built-in guest.
+ *
+ * @throws {UsageError} naming each thing that is wrong
+ */
 export function configurationOf(kernel: string | undefined, options: RunOptions): CheckedConfig {
-  if (kernel === undefined && options.config === undefined) {
-    throw new UsageError(
-      "missing KERNEL, the kernel's file; or --config with a file that names it\n" +
-        "Try: denovisor help run",
-    );
-  }
   const file = options.config === undefined ? {} : readFile(options.config);
   const typed = typedFields(kernel, options);
   const merged: Record<string, unknown> = { ...file };
@@ -26,16 +25,43 @@ export function configurationOf(kernel: string | undefined, options: RunOptions)
     // A device that's typed comes after those of the file.
     merged[field] = Array.isArray(value) && Array.isArray(filed) ? [...filed, ...value] : value;
   }
+  const places = new Places(file, typed, options.config);
+  if (merged.kernel === undefined) refuseWithoutKernel(merged, places);
   try {
-    return parseConfig(merged);
+    return merged.kernel === undefined ? builtInGuest(merged) : parseConfig(merged);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const places = new Places(file, typed, options.config);
     const problems = error.problems.map((problem) =>
       problem.replace(/^[\w.]+/, (field) => places.name(field))
     );
     throw new UsageError(problems.join("\n"), { cause: error });
   }
+}
+
+/** Refuses what the built-in guest can't be run with. @throws {UsageError} */
+function refuseWithoutKernel(merged: Readonly<Record<string, unknown>>, places: Places): void {
+  const fields = KERNEL_FIELDS.filter((field) => merged[field] !== undefined)
+    .flatMap((field) => field === "flat" ? partsOf(field, merged[field]) : [field]);
+  const problems = fields.map((field) =>
+    `${places.name(field)}: it is about a kernel, and none is given`
+  );
+  if (merged.console === "virtio") {
+    problems.push(`${places.name("console")}: the built-in guest's console is the serial port`);
+  }
+  if (problems.length === 0) return;
+  throw new UsageError(
+    [
+      ...problems,
+      "Without KERNEL, the kernel's file, run boots the built-in guest.",
+      "Try: denovisor help run",
+    ].join("\n"),
+  );
+}
+
+/** The fields of a field: `flat.mode`. */
+function partsOf(field: string, value: unknown): string[] {
+  if (typeof value !== "object" || value === null) return [field];
+  return Object.keys(value).map((part) => `${field}.${part}`);
 }
 
 /** The fields that the options give. */

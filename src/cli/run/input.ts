@@ -64,12 +64,20 @@ export class GuestInput {
 
 const CHUNK = 4096;
 
-/** Passes a pipe's or file's bytes on, to its end; the machine goes on after that. */
-export async function pumpPipe(input: Input, guest: GuestInput): Promise<void> {
+/**
+ * Passes a pipe's or file's bytes on, to its end; the machine goes on after that.
+ *
+ * @param end what follows the last byte, if anything does
+ */
+export async function pumpPipe(
+  input: Input,
+  guest: GuestInput,
+  end: Uint8Array | undefined,
+): Promise<void> {
   const buffer = new Uint8Array(CHUNK);
   for (;;) {
     const length = await input.read(buffer);
-    if (length === null) return;
+    if (length === null) return end && await guest.send(end);
     await guest.send(buffer.subarray(0, length));
   }
 }

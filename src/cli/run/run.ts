@@ -2,6 +2,7 @@
  * `denovisor run`: from parsed options to an exit status.
  * @module
  */
+import { END_OF_INPUT } from "../../machine/built_in_guest.ts";
 import { Machine } from "../../machine/mod.ts";
 import { HostError, messageOf, statusOf } from "../errors.ts";
 import { print, say, type System } from "../system.ts";
@@ -48,8 +49,12 @@ export async function runWith(
 
 /** What the options ask for. @throws {UsageError} naming each option that is wrong */
 function requestOf(kernel: string | undefined, options: RunOptions): RunRequest {
+  const config = configurationOf(kernel, options);
+  // Only the built-in guest's kernel is no file.
+  const isBuiltIn = typeof config.kernel === "object";
   return {
-    config: configurationOf(kernel, options),
+    config,
+    endOfInput: isBuiltIn ? END_OF_INPUT : undefined,
     console: options.console?.target ?? { kind: "stdio" },
     timeout: options.timeout,
     onReboot: options.onReboot ?? "exit",

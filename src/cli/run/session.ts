@@ -21,6 +21,11 @@ export interface RunRequest {
   /** Milliseconds; undefined for no bound. */
   readonly timeout: number | undefined;
   readonly onReboot: "exit" | "restart";
+  /**
+   * What the guest is sent where nothing more can be typed: at the end of a pipe, or at once where the console is
+   * none. Kernels are sent nothing: they go on.
+   */
+  readonly endOfInput?: Uint8Array;
 }
 
 /** How a run ended: by the guest, or by a request from outside. */
@@ -145,14 +150,18 @@ class Session implements Disposable {
 
   /** Connects standard input, at the first machine; later ones take over what was typed since. */
   #connect(machine: RunnableMachine): void {
-    if (this.request.console.kind !== "stdio") return;
+    const { console, endOfInput } = this.request;
+    if (console.kind !== "stdio") {
+      if (endOfInput !== undefined) this.#watch(machine.console.write(endOfInput));
+      return;
+    }
     this.#input.target = machine.console;
     this.#size(machine);
     if (this.#connected) return;
     this.#connected = true;
     const { stdin } = this.system;
     if (!this.#interactive) {
-      this.#watch(pumpPipe(stdin, this.#input));
+      this.#watch(pumpPipe(stdin, this.#input, endOfInput));
       return;
     }
     this.#resources.use(new RawTerminal(this.system));

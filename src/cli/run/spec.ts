@@ -94,22 +94,24 @@ export const runOptions = {
 /** The parsed options of `denovisor run`; those that ask for devices are found by the tables of the devices. */
 export type RunOptions = ValuesOf<typeof runOptions>;
 
-/** `denovisor run KERNEL`. */
+/** `denovisor run [KERNEL]`. */
 export const runVerb = defineVerb({
   name: "run",
   summary: "boot a kernel in a machine of its own",
   description:
     "Boots a kernel in a machine of its own and connects the guest's serial console. The kernel may be a " +
     "bzImage (the vmlinuz of a distribution), an ELF vmlinux, a PVH or multiboot kernel, or a flat image; " +
-    "its format is detected.",
+    "its format is detected. Without a kernel, a small built-in guest runs: it tries a disk in memory (or the disks " +
+    "that are given, writing to none but those in memory), and answers on its console until Ctrl-D or the input's end.",
   operands: [{
     name: "KERNEL",
-    summary: "the kernel's file, unless --config has it",
+    summary: "the kernel's file, unless --config has it; without any, the built-in guest",
     optional: true,
     shape: FILE,
   }],
   options: { ...runOptions, ...deviceOptions },
   examples: [
+    { command: "denovisor run", does: "see a guest at once: the built-in one" },
     {
       command: "denovisor run vmlinuz --initrd initrd.cpio",
       does: "boot Linux; its console is this terminal",

@@ -49,8 +49,20 @@ const P_ALIGN = 48;
 const P_FLAGS = 4;
 const PHDR_SIZE = 56;
 const PT_LOAD = 1;
+const PT_DYNAMIC = 2;
 const PT_NOTE = 4;
 const PF_READ_EXECUTE = 5;
+
+/** Dynamic section: tags, and sizes of the entries of what they point to. */
+const DYN_SIZE = 16;
+const DT_STRTAB = 5;
+const DT_SYMTAB = 6;
+const DT_RELA = 7;
+const DT_RELASZ = 8;
+const RELA_SIZE = 24;
+const SYM_SIZE = 24;
+/** The relocation that puts a symbol's address into the global offset table, before the program is entered. */
+const GLOB_DAT: Readonly<Record<Machine, number>> = { x86_64: 6, aarch64: 1025 };
 
 /** The largest page of the kernels that may run the file: 64 KiB on arm64. */
 const ALIGNMENT = 0x1_0000;
@@ -64,6 +76,8 @@ export interface Place {
   readonly address: number;
   /** Where the program was to be entered, likewise. */
   readonly entry: number;
+  /** Where the dynamic linker leaves the address of the C library's `environ`, likewise. */
+  readonly environ: number;
 }
 
 /** A program that a segment will be added to. */
@@ -107,12 +121,15 @@ export class ElfProgram {
     const ends = loads.map((header) => this.#read(header + P_VADDR) + this.#read(header + P_MEMSZ));
     const fileEnds = loads.map((h) => this.#read(h + P_OFFSET) + this.#read(h + P_FILESZ));
     if (Math.max(...fileEnds) > bytes.length) throw refusal("it is cut off");
+    const environ = this.#findEnviron(machine);
+    if (environ === undefined) throw refusal("it does not use the C library's environ");
     this.place = {
       machine,
       offset: alignUp(bytes.length),
       // The kernel puts the heap behind the last segment.
       address: alignUp(Math.max(...ends)),
       entry: this.#read(E_ENTRY),
+      environ,
     };
   }
 
@@ -147,6 +164,47 @@ export class ElfProgram {
     const padded = new Uint8Array(offset);
     padded.set(this.#bytes);
     return padded;
+  }
+
+  /** The address at which the dynamic linker writes where `environ` is. */
+  #findEnviron(machine: Machine): number | undefined {
+    const [dynamic] = this.#ofType(PT_DYNAMIC);
+    if (dynamic === undefined) return undefined;
+    const tags = new Map<number, number>();
+    const start = this.#read(dynamic + P_OFFSET);
+    const end = start + this.#read(dynamic + P_FILESZ);
+    for (let at = start; at < end; at += DYN_SIZE) tags.set(this.#read(at), this.#read(at + 8));
+    const [rela, size, symbols, strings] = [DT_RELA, DT_RELASZ, DT_SYMTAB, DT_STRTAB]
+      .map((tag) => tags.get(tag));
+    if (rela === undefined || size === undefined) return undefined;
+    if (symbols === undefined || strings === undefined) return undefined;
+    const [table, names] = [this.#inFile(symbols), this.#inFile(strings)];
+    const first = this.#inFile(rela);
+    for (let at = first; at < first + size; at += RELA_SIZE) {
+      const info = this.#view.getBigUint64(at + 8, true);
+      if (Number(info & 0xffff_ffffn) !== GLOB_DAT[machine]) continue;
+      const symbol = table + Number(info >> 32n) * SYM_SIZE;
+      if (this.#text(names + this.#view.getUint32(symbol, true)) === "environ") {
+        return this.#read(at);
+      }
+    }
+    return undefined;
+  }
+
+  /** Where an address lies in the file. */
+  #inFile(address: number): number {
+    const load = this.#ofType(PT_LOAD).find((header) => {
+      const start = this.#read(header + P_VADDR);
+      return address >= start && address < start + this.#read(header + P_FILESZ);
+    });
+    if (load === undefined) throw new ElfError(`address ${address} is in no segment of the file`);
+    return address - this.#read(load + P_VADDR) + this.#read(load + P_OFFSET);
+  }
+
+  /** The text that ends at the next NUL. */
+  #text(offset: number): string {
+    const end = this.#bytes.indexOf(0, offset);
+    return new TextDecoder().decode(this.#bytes.subarray(offset, end));
   }
 
   #ofType(type: number): number[] {

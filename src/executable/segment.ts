@@ -5,13 +5,14 @@
  * | ---------- | --------- | ------------------------------------------------------------------------ |
  * | 0          | bytes     | the code of stub/, to a multiple of 8                                    |
  * | header + 0 | i64       | from the segment to the program's old entry                              |
- * | + 8        | u32       | words of 4 bytes in the segment                                          |
- * | + 12       | u32       | what makes the sum of all words 0                                        |
- * | + 16       | 2 x u32   | the message for a damaged segment: its place in the segment and its size |
- * | + 24       | u32       | arguments to insert after argv[0]                                        |
- * | + 28       | u32       | variables to append to the environment                                   |
- * | + 32       | u32 each  | the strings' places in the segment, arguments first                      |
- * | behind     | bytes     | the strings, each ended by NUL, and the message                          |
+ * | + 8        | i64       | from the segment to the pointer to the C library's `environ`             |
+ * | + 16       | u32       | words of 4 bytes in the segment                                          |
+ * | + 20       | u32       | what makes the sum of all words 0                                        |
+ * | + 24       | 2 x u32   | the message for a damaged segment: its place in the segment and its size |
+ * | + 32       | u32       | arguments to insert after argv[0]                                        |
+ * | + 36       | u32       | variables to append to the environment                                   |
+ * | + 40       | u32 each  | the strings' places in the segment, arguments first                      |
+ * | behind     | bytes     | the message, then the strings, each ended by NUL                         |
  *
  * All numbers are little-endian.
  * @module
@@ -29,9 +30,9 @@ export interface Insertion {
   readonly message: string;
 }
 
-const HEADER_SIZE = 32;
+const HEADER_SIZE = 40;
 const WORD = 4;
-const SUM = 12;
+const SUM = 20;
 
 /** The segment's bytes. Their number depends on the insertion alone, not on the place. */
 export function buildSegment(place: Place, insertion: Insertion): Uint8Array<ArrayBuffer> {
@@ -43,24 +44,26 @@ export function buildSegment(place: Place, insertion: Insertion): Uint8Array<Arr
     if (text.includes("\0")) throw new Error(`${JSON.stringify(text)} contains a NUL`);
     return encoder.encode(text + "\0");
   });
-  const message = encoder.encode(insertion.message);
+  // The message comes first: a segment that is cut off has it still.
+  const texts = [encoder.encode(insertion.message), ...strings];
   let end = code.length + HEADER_SIZE + WORD * strings.length;
-  const places = [...strings, message].map(({ length }) => {
+  const places = texts.map(({ length }) => {
     const at = end;
     end += length;
     return at;
   });
   const segment = new Uint8Array(Math.ceil(end / WORD) * WORD);
   segment.set(code);
-  for (const [i, bytes] of [...strings, message].entries()) segment.set(bytes, places[i]);
+  for (const [i, bytes] of texts.entries()) segment.set(bytes, places[i]);
   const header = new DataView(segment.buffer, code.length);
   header.setBigInt64(0, BigInt(place.entry - place.address), true);
-  header.setUint32(8, segment.length / WORD, true);
-  header.setUint32(16, places.at(-1)!, true);
-  header.setUint32(20, message.length, true);
-  header.setUint32(24, args.length, true);
-  header.setUint32(28, variables.length, true);
-  for (const i of strings.keys()) header.setUint32(HEADER_SIZE + WORD * i, places[i], true);
+  header.setBigInt64(8, BigInt(place.environ - place.address), true);
+  header.setUint32(16, segment.length / WORD, true);
+  header.setUint32(24, places[0], true);
+  header.setUint32(28, texts[0].length, true);
+  header.setUint32(32, args.length, true);
+  header.setUint32(36, variables.length, true);
+  for (const i of strings.keys()) header.setUint32(HEADER_SIZE + WORD * i, places[i + 1], true);
   header.setInt32(SUM, -sumOfWords(segment), true);
   return segment;
 }

@@ -9,12 +9,13 @@
         .set EXIT_HOST, 125
 
         .set ENTRY, 0                   // fields of the header
-        .set WORDS, 8
-        .set MESSAGE, 16
-        .set MESSAGE_SIZE, 20
-        .set ARGS, 24
-        .set VARIABLES, 28
-        .set STRINGS, 32
+        .set ENVIRON, 8
+        .set WORDS, 16
+        .set MESSAGE, 24
+        .set MESSAGE_SIZE, 28
+        .set ARGS, 32
+        .set VARIABLES, 36
+        .set STRINGS, 40
 
         .text
 start:
@@ -59,6 +60,9 @@ start:
 4:      ldr x4, [x1], 8                 // the other arguments, and the 0
         str x4, [x3], 8
         cbnz x4, 4b
+        ldr x4, [x12, ENVIRON]          // the dynamic linker has set environ already
+        ldr x4, [x8, x4]
+        str x3, [x4]
         ldr w13, deno
         ldr w14, node
 5:      ldr x4, [x1], 8                 // the environment

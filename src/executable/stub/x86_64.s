@@ -4,7 +4,7 @@
 #
 # and goes on to the program's old entry with another stack below, which has arguments after argv[0] and
 # variables at the end of the environment that were not there, and none of the variables DENO_* and NODE_*.
-# RDX belongs to the dynamic linker and is left alone. The segment is only read: `header` and what it points
+# The C library's `environ` points there too. RDX belongs to the dynamic linker and is left alone. The segment is only read: `header` and what it points
 # to are described in segment.ts.
 #
 # Source: System V ABI, AMD64 supplement, "Process Initialization"; syscalls(2).
@@ -19,12 +19,13 @@
         .set NODE, 0x45444f4e
 
         .set ENTRY, 0                   # fields of the header
-        .set WORDS, 8
-        .set MESSAGE, 16
-        .set MESSAGE_SIZE, 20
-        .set ARGS, 24
-        .set VARIABLES, 28
-        .set STRINGS, 32
+        .set ENVIRON, 8
+        .set WORDS, 16
+        .set MESSAGE, 24
+        .set MESSAGE_SIZE, 28
+        .set ARGS, 32
+        .set VARIABLES, 36
+        .set STRINGS, 40
 
         .text
 start:
@@ -71,6 +72,9 @@ start:
         stosq
         test rax, rax
         jnz 4b
+        mov rax, [r12 + ENVIRON]        # the dynamic linker has set environ already
+        mov rax, [r8 + rax]
+        mov [rax], rdi
 5:      lodsq                           # the environment
         test rax, rax
         jz 7f

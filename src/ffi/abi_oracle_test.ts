@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import * as errno from "./errno.ts";
 import * as fd from "./fd.ts";
 import * as file from "./file.ts";
+import * as inet from "./inet.ts";
 import * as lock from "./file_lock.ts";
 import * as scope from "./io_scope.ts";
 import * as uring from "./io_uring_abi.ts";
@@ -45,6 +46,7 @@ const HEADERS = [
   "sys/un.h",
   "termios.h",
   "net/if.h",
+  "netinet/in.h",
   "linux/falloc.h",
   "linux/fs.h",
   "linux/if_tun.h",
@@ -120,7 +122,7 @@ const ignore = !hasCompilerAndHeaders();
 const needs = ignore ? " (needs gcc and linux-libc-dev)" : "";
 
 const modules = { ...errno, ...fd, ...file, ...lock, ...scope, ...uring, ...vectors, ...socket };
-const facts = Object.entries({ ...modules, ...tap, ...terminal })
+const facts = Object.entries({ ...modules, ...inet, ...tap, ...terminal })
   .flatMap(([name, value]) => factsOf(name, value))
   .filter(([name]) => !NEWER.includes(name));
 

@@ -31,6 +31,7 @@ export * from "./eventfd.ts";
 export * from "./fd.ts";
 export * from "./file.ts";
 export * from "./file_lock.ts";
+export * from "./inet.ts";
 export * from "./io_loop.ts";
 export * from "./io_scope.ts";
 export * from "./io_uring_probe.ts";

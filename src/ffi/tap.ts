@@ -7,6 +7,7 @@
  */
 import { check } from "./errno.ts";
 import { Fd, O_CLOEXEC, O_NONBLOCK, O_RDWR } from "./fd.ts";
+import { AF_INET, inetAddress, type Ipv4, netmask, SOCK_DGRAM } from "./inet.ts";
 import { ioctl, ioctlValue } from "./ioctl.ts";
 import { libc } from "./libc.ts";
 
@@ -41,6 +42,8 @@ export const TUN_F_USO6 = 0x40;
 /** ioctls of any socket (linux/sockios.h). */
 export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;
+export const SIOCSIFADDR = 0x8916;
+export const SIOCSIFNETMASK = 0x891c;
 export const SIOCGIFMTU = 0x8921;
 export const SIOCSIFMTU = 0x8922;
 export const SIOCGIFHWADDR = 0x8927;
@@ -149,8 +152,6 @@ function ask(
   call: string,
   view: DataView = request(name),
 ): DataView {
-  const AF_INET = 2;
-  const SOCK_DGRAM = 2;
   const what = `interface ${JSON.stringify(name)}`;
   const raw = check(libc.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0), "socket", what);
   using socket = new Fd(raw, what);
@@ -187,4 +188,20 @@ export function setInterfaceUp(name: string, up: boolean): void {
 export function interfaceAddress(name: string): Uint8Array {
   const view = ask(name, SIOCGIFHWADDR, "SIOCGIFHWADDR");
   return new Uint8Array(view.buffer, ifreq.ifr_hwaddr_data, 6).slice();
+}
+
+/**
+ * Gives an interface its IPv4 address, and the host a way to the addresses around it.
+ *
+ * @param bits how many bits of the address name the network, 0 to 32
+ * @throws {SysError} ENODEV, EPERM
+ */
+export function setInterfaceIpv4(name: string, address: Ipv4, bits: number): void {
+  const set = (command: number, call: string, value: Ipv4) => {
+    const view = request(name);
+    new Uint8Array(view.buffer).set(inetAddress(value, 0), ifreq.ifr_value);
+    ask(name, command, call, view);
+  };
+  set(SIOCSIFADDR, "SIOCSIFADDR", address);
+  set(SIOCSIFNETMASK, "SIOCSIFNETMASK", netmask(bits));
 }

@@ -11,6 +11,7 @@ import {
   O_RDWR,
   openTap,
   readv,
+  setInterfaceIpv4,
   setInterfaceMtu,
   setInterfaceUp,
   setTapCarrier,
@@ -155,4 +156,16 @@ Deno.test("requests of a tap to what is none fail", () => {
   for (const request of [tapFeatures, (raw: number) => setTapOffloads(raw, 0)]) {
     assert.throws(() => request(fd.raw), code("ENOTTY"));
   }
+});
+
+Deno.test(`an interface with an address is the way to those around it${needs}`, { ignore }, () => {
+  const { name, fd } = openTap({ name: "dvtest%d", multiQueue: false, headerSize: 12 });
+  using _close = fd;
+  setInterfaceIpv4(name, [198, 19, 255, 253], 30);
+  setInterfaceUp(name, true);
+  const routes = Deno.readTextFileSync("/proc/net/route").split("\n")
+    .map((line) => line.split("\t")).filter(([of]) => of === name);
+  // Destination and mask, as proc(5) has them: in the order of this host's bytes.
+  assert.deepEqual(routes.map((fields) => [fields[1], fields[7]]), [["FCFF13C6", "FCFFFFFF"]]);
+  assert.throws(() => setInterfaceIpv4("dvnowhere", [198, 19, 255, 253], 30), code("ENODEV"));
 });

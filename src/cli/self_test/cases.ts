@@ -12,6 +12,7 @@ import { allReady, clock, disk, echo, randomBytes, virtioConsole } from "./judge
 import { emulationFailure, ends, exits, tripleFault } from "./judges/ends.ts";
 import { bootInformation } from "./judges/entry.ts";
 import { allProcessors, pausesAndResumes } from "./judges/processors.ts";
+import { netCase } from "./net_case.ts";
 import { machineGivenBack, PROGRAM_CASES, virtioGivenBack } from "./program_cases.ts";
 import { MMIO, PCI, type Way } from "./ways.ts";
 
@@ -252,5 +253,6 @@ export const CASES: readonly SelfTestCase[] = [
   ...END,
   machineGivenBack,
   ...VIRTIO,
+  netCase,
   virtioGivenBack,
 ];

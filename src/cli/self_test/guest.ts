@@ -92,6 +92,13 @@ export function expectEnd(end: MachineEnd, expected: MachineEnd): void {
   throw new Mismatch(`the end has to be ${endText(expected)} and is ${endText(end)}`);
 }
 
+/** Whether a machine has not come to its end yet, as a function that can be asked again and again. */
+export function running(machine: GuestMachine): () => boolean {
+  let isRunning = true;
+  void machine.ended.catch(() => {}).finally(() => isRunning = false);
+  return () => isRunning;
+}
+
 /** Types text at a guest. */
 export async function type(machine: GuestMachine, text: string): Promise<void> {
   await machine.console.write(new TextEncoder().encode(text));

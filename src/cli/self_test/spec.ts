@@ -18,7 +18,7 @@ export type SelfTestOptions = ValuesOf<typeof selfTestOptions>;
 /** `denovisor self-test`. */
 export const selfTestVerb = defineVerb({
   name: "self-test",
-  summary: "run small guests to see that all works on this host",
+  summary: "try all of it on this host, with small guests",
   description:
     "Runs small guests that the program carries, each in a machine of its own, and prints what came of them. It " +
     "needs /dev/kvm and nothing else: no files, no network, no root. It also works where KVM interprets a guest's " +

@@ -3,7 +3,7 @@
  * @module
  */
 import { expect, expectEqual, expectMatch } from "../expect.ts";
-import { expectEnd, type GuestMachine, type Judge, outcome, printed } from "../guest.ts";
+import { expectEnd, type GuestMachine, type Judge, outcome, printed, running } from "../guest.ts";
 
 /** The status of a guest that has started all its processors. */
 const ALL_ONLINE = 20;
@@ -38,14 +38,13 @@ function sleep(milliseconds: number): Promise<void> {
  */
 export function pausesAndResumes(counter: number, pauses: number): Judge {
   return async (machine) => {
-    let running = true;
-    void machine.ended.catch(() => {}).finally(() => running = false);
+    const isRunning = running(machine);
     const count = () => machine.memory.readU64(counter);
     await printed(machine, "ready\n");
     let last = -1n;
     for (let i = 0; i < pauses; i++) {
       while (count() === last) {
-        expect(running, `the guest stands still at ${last} after ${i} pauses and resumes`);
+        expect(isRunning(), `the guest stands still at ${last} after ${i} pauses and resumes`);
         await sleep(1);
       }
       await machine.pause();
@@ -54,7 +53,7 @@ export function pausesAndResumes(counter: number, pauses: number): Judge {
       expectEqual(`${count()}`, `${last}`, "the count of a paused guest");
       machine.resume();
     }
-    expect(running, "the guest ended by itself");
+    expect(isRunning(), "the guest ended by itself");
     await machine.stop();
     expectEnd(await machine.ended, { kind: "stopped" });
   };

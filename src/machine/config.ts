@@ -144,7 +144,7 @@ const Schema = v.strictObject({
   console: v.optional(v.picklist(CONSOLES, `one of ${CONSOLES.join(", ")}`), "serial"),
 });
 
-/** What a user may write: only `kernel` is required. */
+/** What a user may write: only `kernel` is required, the path of a file or its bytes with a name for messages. */
 export type MachineConfig = v.InferInput<typeof Schema> & DeviceFields;
 
 /** A configuration that was checked, with its defaults filled in and its sizes in bytes. */

@@ -13,6 +13,7 @@
  * | requests that end at once, without end       | 256 in a turn of the loop, then others have theirs              |
  * | memory for bounce buffers                    | 8 of 256 KiB; the rest waits                                    |
  * | its share of the host's disk                 | the limits; fair between its queues                             |
+ * | the host's memory, of a disk in memory       | the disk's size: a page is taken when it is first written       |
  * | the write cache byte of the configuration    | 0 or not 0                                                      |
  *
  * @module

@@ -128,6 +128,7 @@ export function choice<const C extends string>(
 
 /** A word of the command line that is no option. */
 export interface OperandSpec {
+  /** What stands for it in help; with `...` behind it the last operand may be given any number of times. */
   readonly name: string;
   /** Whether it may be left out. */
   readonly optional?: boolean;
@@ -136,6 +137,11 @@ export interface OperandSpec {
   readonly choices?: readonly string[];
   /** What else is known of it, for completions. */
   readonly shape?: Shape;
+}
+
+/** Whether an operand may be given any number of times. */
+export function isVariadic({ name }: OperandSpec): boolean {
+  return name.endsWith("...");
 }
 
 /** What a shell can offer for an operand, or for the value of an option. */

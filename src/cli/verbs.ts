@@ -4,9 +4,10 @@
  */
 import { completionsVerb } from "./completions/spec.ts";
 import { doctorVerb } from "./doctor/spec.ts";
+import { manVerb } from "./man/spec.ts";
 import { runVerb } from "./run/spec.ts";
 import { selfTestVerb } from "./self_test/spec.ts";
 import type { Verb } from "./verb.ts";
 
 /** The verbs, in the order of help. */
-export const verbs: readonly Verb[] = [runVerb, doctorVerb, selfTestVerb, completionsVerb];
+export const verbs: readonly Verb[] = [runVerb, doctorVerb, selfTestVerb, completionsVerb, manVerb];

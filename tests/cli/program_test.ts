@@ -134,7 +134,7 @@ Deno.test("help shows each verb, each option and each exit status, with examples
 Deno.test("the examples in the help are command lines that parse", () => {
   for (const { examples } of verbs) {
     for (const { command } of examples) {
-      const words = command.split("denovisor ")[1].match(/"[^"]*"|\S+/g) ?? [];
+      const words = command.split("denovisor ")[1].split(/[|>)]/)[0].match(/"[^"]*"|\S+/g) ?? [];
       call(...words.map((word) => word.replaceAll('"', "")));
     }
   }

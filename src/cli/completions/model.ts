@@ -6,6 +6,7 @@ import { kebab } from "../names.ts";
 import { HELP_VERB, PROGRAM, ROOT_OPTIONS, VERB_HELP_OPTION } from "../root.ts";
 import {
   type Candidate,
+  isVariadic,
   type OptionSpec,
   type Place,
   type Shape,
@@ -35,12 +36,19 @@ export interface CompletedValue {
   readonly shape?: Shape;
 }
 
+/** A word that is no option. */
+export interface CompletedOperand extends CompletedValue {
+  readonly optional: boolean;
+  /** Whether any number of them may follow. */
+  readonly repeats: boolean;
+}
+
 /** The program itself, or a verb. */
 export interface CompletedCommand {
   /** Empty for the program itself. */
   readonly name: string;
   readonly options: readonly CompletedOption[];
-  readonly operands: readonly (CompletedValue & { readonly optional: boolean })[];
+  readonly operands: readonly CompletedOperand[];
 }
 
 /** The program with its verbs. The first operand of the program is the verb. */
@@ -65,12 +73,17 @@ export function commandLine(verbs: readonly Verb[]): CommandLine {
   const named = verbs.map(({ name, summary }) => ({ word: name, summary }));
   const { operand, name, summary } = HELP_VERB;
   const any: Shape = { first: { words: [...named, { word: name, summary }] } };
-  const helped = { name: operand.name, optional: true, shape: { first: { words: named } } };
+  const helped = {
+    name: operand.name,
+    optional: true,
+    repeats: false,
+    shape: { first: { words: named } },
+  };
   return {
     program: {
       name: "",
       options: ROOT_OPTIONS.map((option) => ({ ...option, repeats: false })),
-      operands: [{ name: operand.name, optional: false, shape: any }],
+      operands: [{ name: operand.name, optional: false, repeats: false, shape: any }],
     },
     verbs: [
       ...verbs.map(({ name, options, operands }) => ({
@@ -79,6 +92,7 @@ export function commandLine(verbs: readonly Verb[]): CommandLine {
         operands: operands.map((operand) => ({
           name: operand.name,
           optional: operand.optional === true,
+          repeats: isVariadic(operand),
           shape: shapeOf(operand),
         })),
       })),

@@ -31,7 +31,7 @@ export type CompletionsOptions = ValuesOf<typeof completionsOptions>;
 /** `denovisor completions SHELL`. */
 export const completionsVerb = defineVerb({
   name: "completions",
-  summary: "print a script that completes command lines in a shell",
+  summary: "print a shell's completion script",
   description:
     "Prints a script that has a shell complete verbs, options, values, names of files, and the properties of " +
     "devices. Install it anew with each new version.",

@@ -9,6 +9,7 @@ import {
   branches,
   type CommandLine,
   type CompletedCommand,
+  type CompletedOperand,
   type CompletedOption,
   type CompletedValue,
   heading,
@@ -47,13 +48,20 @@ function optionSpec(option: CompletedOption, verb: string): string {
   );
 }
 
+/** The specification of an operand for `_arguments`, quoted. */
+function operandSpec(operand: CompletedOperand, key: string): string {
+  const name = plain(operand.name);
+  const colons = operand.repeats ? "*:" : operand.optional ? "::" : ":";
+  // A message for what can't be completed would keep options from being completed as well.
+  const free = `${name}:{[[ $PREFIX == -* ]] || _message ${quote(name)}}`;
+  return quote(`${colons}${operand.shape === undefined ? free : action(operand, key)}`);
+}
+
 /** What `_arguments` is told of a verb. */
 function specs({ name, options, operands }: CompletedCommand): string[] {
   return [
     ...options.map((option) => optionSpec(option, name)),
-    ...operands.map((operand, index) =>
-      quote(`${operand.optional ? "::" : ":"}${action(operand, `${name} ${index}`)}`)
-    ),
+    ...operands.map((operand, index) => operandSpec(operand, `${name} ${index}`)),
   ];
 }
 
@@ -81,7 +89,7 @@ function offers({ words, path }: Branch, isList: boolean, deeper: readonly strin
   const lines = [];
   const offer = (words: readonly Word[], suffix: string) => {
     if (words.length === 0) return;
-    lines.push(`words=(${described(words)})`, `_describe -V value words${suffix} && ret=0`);
+    lines.push(`offered=(${described(words)})`, `_describe -V value offered${suffix} && ret=0`);
   };
   offer(tied, " -S ''");
   offer(others, isList ? " -S ''" : "");
@@ -105,6 +113,21 @@ function place(found: readonly Branch[], isList: boolean): string[] {
     lines.push(...offers(branch, isList, deeper).map((line) => indent + line));
   }
   return found.length === 1 ? lines : [...lines, "fi"];
+}
+
+/**
+ * An operand behind an option whose value may be left out is that value: `run --rng FILE`. To `_arguments` it may be
+ * either.
+ */
+function behindOption({ name, options, operands }: CompletedCommand): string[] {
+  const optional = options.filter(({ value }) => value?.optional).map(({ long }) => long);
+  if (optional.length === 0 || operands.length === 0) return [];
+  const keys = operands.map((_, index) => quote(`${name} ${index}`)).join(" | ");
+  return [
+    `    ${keys})`,
+    `      case $words[CURRENT-1] in ${optional.join(" | ")}) return 1 ;; esac`,
+    "      ;;",
+  ];
 }
 
 function shapeArm({ key, shape }: Keyed): string {
@@ -133,7 +156,10 @@ export function zshScript(line: CommandLine, names: readonly string[]): string {
     "# Offers what may be typed for a value: of an option of a verb, or of the operand of that number.",
     `_${PROGRAM}_value() {`,
     "  local ret=1",
-    "  local -a words",
+    "  local -a offered",
+    "  case $1 in",
+    ...verbs.flatMap(behindOption),
+    "  esac",
     "  case $1 in",
     ...shapes(line).map(shapeArm),
     "  esac",

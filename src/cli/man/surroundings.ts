@@ -1,0 +1,17 @@
+/**
+ * What of its surroundings the program looks at without being told to, for the manual.
+ * @module
+ */
+
+/** Variables of the environment. */
+export const ENVIRONMENT: readonly (readonly [name: string, meaning: string])[] = [
+  ["NO_COLOR", "where it is set and not empty, the report of doctor has no colours"],
+];
+
+/** Files and devices that are used under their own names. */
+export const FILES: readonly (readonly [path: string, meaning: string])[] = [
+  ["/dev/kvm", "KVM; who may open it, usually the group kvm, may run machines"],
+  ["/dev/net/tun", "the tap interfaces of network cards"],
+  ["/dev/ptmx", "the pseudo-terminals of ports"],
+  ["/etc/machine-id", "makes the addresses of network cards differ from host to host"],
+];

@@ -35,8 +35,14 @@ const DENO_ARGS = [
   ...["--no-config", "--no-lock", "--no-npm", "--no-remote", "--cached-only", "--no-check"],
 ];
 
-/** Deno's caches are of no use here; where their folder can't be, it keeps them in memory. */
-const VARIABLES = ["DENO_NO_UPDATE_CHECK=1", "DENO_DIR=/dev/null"];
+/**
+ * Deno neither looks for updates nor makes a link to itself for programs of node's. Its caches are of no use here:
+ * where their folder can't be, it keeps them in memory. And it reads no .npmrc where there can't be one.
+ */
+const VARIABLES = [
+  ...["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1", "DENO_DIR=/dev/null"],
+  "HOME=/proc/self",
+];
 
 const DAMAGED = "denovisor: this executable is damaged, or was started without a name. " +
   "Copy it again, or build it again.\n";

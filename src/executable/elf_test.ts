@@ -114,6 +114,9 @@ for (const machine of Object.keys(ARCHITECTURES) as Machine[]) {
             DENO_DIR: "/x",
             DENO: "stays",
             NODE_OPTIONS: "x",
+            HOME: "/root",
+            OTEL_DENO: "1",
+            HOMES: "2",
             D: "",
             NODEX: "_",
           };
@@ -128,9 +131,9 @@ for (const machine of Object.keys(ARCHITECTURES) as Machine[]) {
           // The emulator hands the given ones over in an order of its own.
           assert.deepEqual(
             isNative ? variables : [...variables.slice(0, -2).reverse(), ...variables.slice(-2)],
-            ["FIRST=1", "DENO=stays", "D=", "NODEX=_", "ADDED=1", "DENO_ADDED=2"].map((v) =>
-              `env ${v}`
-            ),
+            ["FIRST=1", "DENO=stays", "HOMES=2", "D=", "NODEX=_", "ADDED=1", "DENO_ADDED=2"].map((
+              v,
+            ) => `env ${v}`),
           );
           assert.deepEqual(of("page"), ["page 1"]);
           assert.equal(lines.length, of("arg").length + of("env").length + 1, lines.join("\n"));

@@ -65,17 +65,26 @@ start:
         str x3, [x4]
         ldr w13, deno
         ldr w14, node
+        ldr w15, otel
+        ldr w16, home
 5:      ldr x4, [x1], 8                 // the environment
         cbz x4, 7f
+        ldr w7, [x4]
         ldrb w6, [x4, 4]
+        cmp w6, '='
+        b.eq 9f
         cmp w6, '_'
         b.ne 6f
-        ldr w6, [x4]
-        cmp w6, w13
+        cmp w7, w13
         b.eq 5b
-        cmp w6, w14
+        cmp w7, w14
+        b.eq 5b
+        cmp w7, w15
         b.eq 5b
 6:      str x4, [x3], 8
+        b 5b
+9:      cmp w7, w16
+        b.ne 6b
         b 5b
 7:      mov w2, w10
         bl insert
@@ -111,5 +120,7 @@ damaged:
         .balign 4
 deno:   .ascii "DENO"
 node:   .ascii "NODE"
+otel:   .ascii "OTEL"
+home:   .ascii "HOME"
         .balign 8
 header:

@@ -3,7 +3,7 @@
 #       argc, argv[0..argc-1], 0, environment, 0, auxiliary vector (pairs, ended by a pair of type 0)
 #
 # and goes on to the program's old entry with another stack below, which has arguments after argv[0] and
-# variables at the end of the environment that were not there, and none of the variables DENO_* and NODE_*.
+# variables at the end of the environment that were not there, and no HOME and no DENO_*, NODE_* and OTEL_*.
 # The C library's `environ` points there too. RDX belongs to the dynamic linker and is left alone. The segment is only read: `header` and what it points
 # to are described in segment.ts.
 #
@@ -15,8 +15,10 @@
         .set SYS_exit_group, 231
         .set STDERR, 2
         .set EXIT_HOST, 125
-        .set DENO, 0x4f4e4544           # "DENO" and "NODE" as they lie in memory
+        .set DENO, 0x4f4e4544           # four letters as they lie in memory
         .set NODE, 0x45444f4e
+        .set OTEL, 0x4c45544f
+        .set HOME, 0x454d4f48
 
         .set ENTRY, 0                   # fields of the header
         .set ENVIRON, 8
@@ -78,13 +80,21 @@ start:
 5:      lodsq                           # the environment
         test rax, rax
         jz 7f
+        mov ecx, [rax]
+        cmp byte ptr [rax + 4], '='
+        je 9f
         cmp byte ptr [rax + 4], '_'
         jne 6f
-        cmp dword ptr [rax], DENO
+        cmp ecx, DENO
         je 5b
-        cmp dword ptr [rax], NODE
+        cmp ecx, NODE
+        je 5b
+        cmp ecx, OTEL
         je 5b
 6:      stosq
+        jmp 5b
+9:      cmp ecx, HOME
+        jne 6b
         jmp 5b
 7:      mov ecx, r10d
         call insert

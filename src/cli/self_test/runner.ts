@@ -42,13 +42,15 @@ export interface RunnerOptions {
   readonly lack: (requirement: Requirement) => string | undefined;
   /** How long a case may take, in milliseconds. */
   readonly patience: number;
+  /** How long a case that was told to give up may take to do so, in milliseconds. */
+  readonly grace?: number;
   /** Called before each case. */
   readonly began: (which: SelfTestCase) => void;
   /** Called with each result at once. */
   readonly done: (result: CaseResult) => void;
 }
 
-/** How long a case that was told to give up may take to do so, in milliseconds. */
+/** See {@linkcode RunnerOptions.grace}. */
 const GRACE_MS = 5000;
 
 /** Runs cases in their order. @returns the results; fewer than cases where the signal was aborted */
@@ -73,20 +75,21 @@ export async function runCases(
 
 async function runCase(
   each: SelfTestCase,
-  { create, signal, lack, patience }: RunnerOptions,
+  { create, signal, lack, patience, grace = GRACE_MS }: RunnerOptions,
 ): Promise<CaseOutcome | undefined> {
   for (const requirement of each.needs) {
     const reason = lack(requirement);
     if (reason !== undefined) return { result: "skip", reason };
   }
-  const limit = new Limit(signal, patience);
-  using _ = limit;
-  const run = each.run({ signal: limit.signal, create });
+  using limit = new Limit(signal, patience, grace);
+  const run = (async () => await each.run({ signal: limit.signal, create }))();
   // One that does not give up in time may still fail later, when nobody waits for it.
   run.catch(() => {});
   try {
     await Promise.race([run, limit.over]);
-    return signal.aborted ? undefined : { result: "pass" };
+    // Who comes to an end because the time is up has not passed.
+    limit.signal.throwIfAborted();
+    return { result: "pass" };
   } catch (error) {
     if (signal.aborted) return undefined;
     if (!limit.signal.aborted) return outcomeOf(error);
@@ -102,13 +105,14 @@ class Limit implements Disposable {
   readonly #timer: ReturnType<typeof setTimeout>;
   #grace: ReturnType<typeof setTimeout> | undefined;
   readonly #outer: AbortSignal;
-  readonly #giveUp = () => {
-    this.#controller.abort();
-    this.#grace ??= setTimeout(() => this.#over.reject(new Mismatch("it does not end")), GRACE_MS);
-  };
+  readonly #giveUp: () => void;
 
-  constructor(outer: AbortSignal, milliseconds: number) {
+  constructor(outer: AbortSignal, milliseconds: number, grace: number) {
     this.#outer = outer;
+    this.#giveUp = () => {
+      this.#controller.abort();
+      this.#grace ??= setTimeout(() => this.#over.reject(new Mismatch("it does not end")), grace);
+    };
     this.#timer = setTimeout(this.#giveUp, milliseconds);
     outer.addEventListener("abort", this.#giveUp);
   }

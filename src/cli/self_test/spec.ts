@@ -56,5 +56,5 @@ export const selfTestVerb = defineVerb({
       ],
     },
   ],
-  load: async () => (await import("./self_test.ts")).selfTest,
+  load: async () => (await import("./action.ts")).selfTest,
 });

@@ -16,35 +16,54 @@ const FLAGS = [
 ];
 
 /**
+ * Writes what `deno compile` is given: a program that `deno run` runs as well.
+ *
+ * @param main the bundle of compiled.ts, which becomes `main.js`
+ * @returns the files beside `main.js`, relative to the folder
+ */
+export async function writeProgram(
+  folder: string,
+  main: string,
+  { workers, assets, build }: Omit<Contents, "main">,
+): Promise<string[]> {
+  const files = new Map<string, string | Uint8Array>();
+  for (const [name, text] of Object.entries(workers)) {
+    files.set(workerFile(name as WorkerName), text);
+  }
+  for (const [name, bytes] of Object.entries(assets)) {
+    files.set(assetFile(name as AssetName), bytes);
+  }
+  const beside = [...files.keys()];
+  files.set("./main.js", `const BUILD=${JSON.stringify(build)};${main}`);
+  for (const [file, content] of files) {
+    const path = join(folder, file);
+    await Deno.mkdir(dirname(path), { recursive: true });
+    if (typeof content === "string") await Deno.writeTextFile(path, content);
+    else await Deno.writeFile(path, content);
+  }
+  return beside;
+}
+
+/**
  * Compiles an executable.
  *
  * @param output the file to be made
- * @param main the bundle of compiled.ts, in place of `contents.main`
+ * @param main as for {@linkcode writeProgram}
  * @throws {ProcessError} with Deno's message: without a network, there's no runtime
  */
-export async function denoCompile(output: string, main: string, contents: Contents): Promise<void> {
+export async function denoCompile(
+  output: string,
+  main: string,
+  contents: Omit<Contents, "main">,
+): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "denovisor-compile-" });
   try {
-    const files = new Map<string, string | Uint8Array>();
-    for (const [name, text] of Object.entries(contents.workers)) {
-      files.set(workerFile(name as WorkerName), text);
-    }
-    for (const [name, bytes] of Object.entries(contents.assets)) {
-      files.set(assetFile(name as AssetName), bytes);
-    }
-    const include = [...files.keys()].flatMap((file) => ["--include", file]);
-    files.set("./main.js", `const BUILD=${JSON.stringify(contents.build)};${main}`);
-    for (const [file, content] of files) {
-      const path = join(folder, file);
-      await Deno.mkdir(dirname(path), { recursive: true });
-      if (typeof content === "string") await Deno.writeTextFile(path, content);
-      else await Deno.writeFile(path, content);
-    }
+    const include = (await writeProgram(folder, main, contents)).flatMap((
+      file,
+    ) => ["--include", file]);
     // The paths in the executable are relative, so the folder's name does not get in.
-    await run(
-      [Deno.execPath(), "compile", ...FLAGS, ...include, "--output", output, "main.js"],
-      folder,
-    );
+    const command = [Deno.execPath(), "compile", ...FLAGS, ...include] as const;
+    await run([...command, "--output", output, "main.js"], folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -20,6 +20,9 @@ const NEEDS = {
   iasl: "acpica-tools",
   cpio: "cpio",
   python3: "python3-minimal",
+  zsh: "zsh",
+  fish: "fish",
+  mandoc: "mandoc",
   "/usr/include/linux/kvm.h": "linux-libc-dev",
   "/usr/include/stdio.h": "libc6-dev",
 };

@@ -94,7 +94,9 @@ function offers({ words, path }: Branch, isList: boolean, deeper: readonly strin
   offer(tied, " -S ''");
   offer(others, isList ? " -S ''" : "");
   if (path !== undefined) {
-    lines.push(`_files${path === "folder" ? " -/" : ""}${isList ? " -S ''" : ""} && ret=0`);
+    lines.push(
+      `${path === "folder" ? "_path_files -/" : "_files"}${isList ? " -S ''" : ""} && ret=0`,
+    );
   }
   return lines.length === 0 ? ["_message 'free text' && ret=0"] : lines;
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { EXIT_HOST, EXIT_OK } from "../exit_status.ts";
+import { mayPaint } from "../paint.ts";
 import { print, type System } from "../system.ts";
 import { hostChecks, thisHost } from "./host_checks.ts";
 import { kvmChecks } from "./kvm_checks.ts";
@@ -18,9 +19,9 @@ export async function doctor(
 ): Promise<number> {
   const probe = await probeStockKernels();
   const report = reportOn([...kvmChecks(probe), ...await hostChecks(thisHost)]);
-  // https://no-color.org: any value that is not empty.
-  const color = system.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
-  const text = options.json ? JSON.stringify(report, null, 2) + "\n" : render(report, color);
+  const text = options.json
+    ? JSON.stringify(report, null, 2) + "\n"
+    : render(report, mayPaint(system));
   print(system.stdout, text);
   return report.runsStockKernels ? EXIT_OK : EXIT_HOST;
 }

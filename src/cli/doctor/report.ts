@@ -2,6 +2,7 @@
  * The doctor's report: for people and for scripts.
  * @module
  */
+import { BOLD_RED, GREEN, paint, YELLOW } from "../paint.ts";
 import type { Check, CheckStatus } from "./check.ts";
 
 /** What the doctor found, and the shape of `denovisor doctor --json`. */
@@ -23,8 +24,11 @@ const TITLES: Readonly<Record<Check["area"], string>> = {
   host: "Optional features of the host",
 };
 
-/** SGR parameters (ECMA-48): green, bold red, yellow. */
-const COLORS: Readonly<Record<CheckStatus, string>> = { ok: "32", missing: "1;31", absent: "33" };
+const COLORS: Readonly<Record<CheckStatus, string>> = {
+  ok: GREEN,
+  missing: BOLD_RED,
+  absent: YELLOW,
+};
 
 const STATUS_WIDTH = "missing".length;
 
@@ -39,7 +43,8 @@ export function render(report: DoctorReport, color: boolean): string {
       area = check.area;
       lines.push(TITLES[area]);
     }
-    const status = paint(check.status, color) + " ".repeat(STATUS_WIDTH - check.status.length);
+    const status = paint(check.status, COLORS[check.status], color) +
+      " ".repeat(STATUS_WIDTH - check.status.length);
     lines.push(`  ${status}  ${check.name.padEnd(width)}  ${check.detail}`);
     // What several findings of an area have in common is told once, below the last of them.
     const again = report.checks.slice(i + 1).some(({ remedy }) => remedy === check.remedy);
@@ -48,10 +53,6 @@ export function render(report: DoctorReport, color: boolean): string {
   }
   lines.push("", verdict(report));
   return lines.join("\n") + "\n";
-}
-
-function paint(status: CheckStatus, color: boolean): string {
-  return color ? `\x1b[${COLORS[status]}m${status}\x1b[0m` : status;
 }
 
 function verdict({ runsStockKernels, checks }: DoctorReport): string {

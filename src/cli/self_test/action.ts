@@ -10,6 +10,7 @@ import { messageOf, statusOf } from "../errors.ts";
 import { EXIT_FAILED, EXIT_OK, signalStatus } from "../exit_status.ts";
 import { endOnSignals } from "../run/signals.ts";
 import { Stopper } from "../run/stopper.ts";
+import { mayPaint } from "../paint.ts";
 import { print, say, type System } from "../system.ts";
 import { VERSION } from "../version.ts";
 import type { CreateGuestMachine, Requirement, SelfTestCase } from "./case.ts";
@@ -67,9 +68,7 @@ export async function selfTestWith(
   system: System,
 ): Promise<number> {
   const cases = select(host.cases, operands, options.filter ?? "");
-  // https://no-color.org: any value that is not empty.
-  const color = system.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
-  const table = new Table(cases, color);
+  const table = new Table(cases, mayPaint(system));
   if (options.list) {
     print(system.stdout, cases.map((each) => table.listed(each)).join(""));
     return EXIT_OK;

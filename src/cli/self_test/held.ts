@@ -67,12 +67,36 @@ export async function heldAtRest(resting: number, patience: number): Promise<Hos
   return last;
 }
 
-/** Waits until the process holds what it held, or gives what it holds in the end. */
+/** What there is more of than before, each thing in a few words. */
+export function heldMore(before: HostResources, after: HostResources): string[] {
+  const { mappings, live } = after;
+  const more = [
+    ...added(before.fds, after.fds).map((fd) => `descriptor of ${fd}`),
+    ...added(before.threads, after.threads).map((thread) => `thread ${thread}`),
+  ];
+  if (mappings > before.mappings) {
+    more.push(`${mappings - before.mappings} mappings of guest memory or vCPUs`);
+  }
+  if (live > before.live) more.push(`${live - before.live} mappings that are kept alive`);
+  return more;
+}
+
+/** What of `after` is not in `before`, or not so often. */
+function added(before: readonly string[], after: readonly string[]): string[] {
+  const left = [...after];
+  for (const each of before) {
+    const at = left.indexOf(each);
+    if (at !== -1) left.splice(at, 1);
+  }
+  return left;
+}
+
+/** Waits until the process holds no more than it held, and gives what it holds in the end. */
 export async function heldAgain(before: HostResources, patience: number): Promise<HostResources> {
   const deadline = performance.now() + patience;
   for (;;) {
     const now = hostResources();
-    if (isSame(now, before) || performance.now() > deadline) return now;
+    if (heldMore(before, now).length === 0 || performance.now() > deadline) return now;
     await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
   }
 }

@@ -2,6 +2,7 @@
  * The report of a self-test: for people, line by line as it comes, and for scripts.
  * @module
  */
+import { BOLD_RED, GREEN, paint, YELLOW } from "../paint.ts";
 import { formatDuration } from "../values.ts";
 import { AREAS, type SelfTestCase } from "./case.ts";
 import type { CaseResult } from "./runner.ts";
@@ -68,11 +69,10 @@ export function reportOn({ cases, results, ...rest }: SelfTestRun): SelfTestRepo
   };
 }
 
-/** SGR parameters (ECMA-48): green, bold red, yellow. */
 const LOOKS = {
-  pass: { word: "pass", color: "32" },
-  fail: { word: "FAIL", color: "1;31" },
-  skip: { word: "skip", color: "33" },
+  pass: { word: "pass", color: GREEN },
+  fail: { word: "FAIL", color: BOLD_RED },
+  skip: { word: "skip", color: YELLOW },
 } as const;
 
 /** Where the text of what was wrong begins. */
@@ -93,7 +93,7 @@ export class Table {
   /** A case's line, below the name of its area where that is new, and above what was wrong. */
   row({ case: { name, title, area }, milliseconds, outcome }: CaseResult): string {
     const { word, color } = LOOKS[outcome.result];
-    const status = this.#color ? `\x1b[${color}m${word}\x1b[0m` : word;
+    const status = paint(word, color, this.#color);
     const time = outcome.result === "skip" ? "" : formatDuration(milliseconds);
     const text = outcome.result === "skip" ? `skipped: ${outcome.reason}` : title;
     const line = `  ${status}  ${name.padEnd(this.#width)}  ${time.padStart(6)}  ${text}\n`;

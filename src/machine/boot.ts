@@ -7,9 +7,9 @@
  */
 import { architecture, type BootImage } from "../arch/mod.ts";
 import { EventFd } from "../ffi/mod.ts";
-import { Kvm, KVM_CAP, type Vcpu, type Vm, type VmSpec } from "../kvm/mod.ts";
+import { Kvm, KVM_CAP, type Vcpu, type Vm } from "../kvm/mod.ts";
 import { GuestRam } from "../memory/mod.ts";
-import { ExitCounts, VcpuControl } from "../vcpu/mod.ts";
+import { ExitCounts, REQUEST_STOP, VcpuControl } from "../vcpu/mod.ts";
 import { type ConsolePort, deviceModule, type DeviceSpec } from "../../devices/mod.ts";
 import {
   BytesImage,
@@ -21,11 +21,10 @@ import {
   openImage,
 } from "../../loader/mod.ts";
 import { type CheckedConfig, ConfigError } from "./config.ts";
-import { irqLine } from "./vcpu_job.ts";
+import { irqLine, type VcpuJob } from "./vcpu_job.ts";
 import { VcpuThread } from "./vcpu_thread.ts";
 import { IoThreads } from "./io_threads.ts";
 import { createVirtioDevices } from "./virtio_devices.ts";
-import type { WiringSpec } from "./wiring.ts";
 
 /** One vCPU with everything that the main isolate holds of it. */
 export interface MachineVcpu {
@@ -39,11 +38,8 @@ export interface MachineVcpu {
 export interface BuiltMachine {
   readonly ram: GuestRam;
   readonly kernel: LoadedKernel;
-  readonly devices: readonly DeviceSpec[];
   /** The port that carries the machine's console, then the others. */
   readonly consoles: readonly [ConsolePort, ...ConsolePort[]];
-  readonly vm: VmSpec;
-  readonly wiring: WiringSpec;
   readonly vcpus: readonly MachineVcpu[];
   readonly io: IoThreads;
   /** What this host refused and the guest can do without, a line each. */
@@ -91,33 +87,30 @@ export function buildMachine(
   io.run(ram.memory.spec, virtio.served);
   mark("devices created");
 
+  const ids = architecture.vcpuIds(config.cpus);
+  const vcpus = threads.map((thread, index): MachineVcpu => {
+    const vcpu = stack.use(vm.createVcpu(ids[index]));
+    const exits = new ExitCounts(ExitCounts.allocate());
+    return { vcpu, thread, control: VcpuControl.create(), exits };
+  });
+  const devices = [...platform.devices, ...virtio.specs];
+  postJobs(vcpus, { vm: vm.spec, wiring: virtio.wiring, memory: ram.memory.spec, devices }, stack);
+  mark("vCPUs created");
+
   const kernel = loadFiles(config, files, ram, virtio.parameters);
   mark("kernel loaded");
 
   const image = bootImage(config, kernel);
   const { plugged } = virtio;
   const boot = architecture.writeBootData(kvm, ram.memory, image, config.cpus, plugged);
-  const ids = architecture.vcpuIds(config.cpus);
-  const vcpus = threads.map((thread, index): MachineVcpu => {
-    const vcpu = stack.use(vm.createVcpu(ids[index]));
-    return {
-      vcpu,
-      thread,
-      control: VcpuControl.create(),
-      exits: new ExitCounts(ExitCounts.allocate()),
-    };
-  });
   const notes = architecture.configureVcpus(kvm, vcpus.map(({ vcpu }) => vcpu), boot);
   mark("vCPUs configured");
   return {
     ram,
     kernel,
-    devices: [...platform.devices, ...virtio.specs],
     consoles: virtio.console === undefined
       ? [platform.console]
       : [virtio.console, platform.console],
-    vm: vm.spec,
-    wiring: virtio.wiring,
     vcpus,
     io,
     notes,
@@ -130,6 +123,38 @@ function spawnThreads(count: number, stack: AsyncDisposableStack): VcpuThread[] 
     stack.defer(() => thread.release());
     return thread;
   });
+}
+
+/**
+ * Hands each vCPU to its thread, which attaches to the machine while the rest of that is built, and parks.
+ *
+ * @param stack has the vCPUs stop before what they work with is given back: when a later step fails, nobody else does
+ */
+function postJobs(
+  vcpus: readonly MachineVcpu[],
+  shared: Pick<VcpuJob, "vm" | "wiring" | "memory" | "devices">,
+  stack: AsyncDisposableStack,
+): void {
+  for (const { vcpu, control, exits, thread } of vcpus) {
+    thread.run({
+      ...shared,
+      vcpu: vcpu.spec,
+      vcpuCount: vcpus.length,
+      control: control.spec,
+      exits: exits.memory,
+    });
+  }
+  stack.defer(async () => {
+    requestOf(vcpus, REQUEST_STOP);
+    await Promise.all(vcpus.map(({ thread }) => thread.stopped));
+  });
+}
+
+/** Asks vCPUs for something, in whatever state they are. */
+export function requestOf(vcpus: readonly MachineVcpu[], bits: number): void {
+  for (const { vcpu, control } of vcpus) {
+    control.request(bits, () => void (vcpu.kvmRun.immediateExit = true));
+  }
 }
 
 /** The files of a machine, open until they are loaded. */

@@ -4,7 +4,7 @@
  */
 import type { GuestMemory } from "../memory/mod.ts";
 import { REQUEST_PAUSE, REQUEST_STOP, type VcpuStop } from "../vcpu/mod.ts";
-import { buildMachine, type BuiltMachine, type MachineVcpu } from "./boot.ts";
+import { buildMachine, type BuiltMachine, type MachineVcpu, requestOf } from "./boot.ts";
 import { type MachineConfig, parseConfig } from "./config.ts";
 import { MachineConsole } from "./console.ts";
 import type { MachineDevice } from "./io_threads.ts";
@@ -85,9 +85,7 @@ export class Machine implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const built = buildMachine(checked, stack, mark, options.log ?? (() => {}));
     options.signal?.throwIfAborted();
-    const machine = new Machine(built, stack.move(), marks, began);
-    machine.#postJobs();
-    return machine;
+    return new Machine(built, stack.move(), marks, began);
   }
 
   /** The guest's memory. While the guest runs, it changes at any time. */
@@ -155,26 +153,8 @@ export class Machine implements AsyncDisposable {
     await this.#stack.disposeAsync();
   }
 
-  #postJobs(): void {
-    const { ram, devices, vm, wiring, vcpus } = this.#built;
-    for (const { vcpu, control, exits, thread } of vcpus) {
-      thread.run({
-        vcpu: vcpu.spec,
-        vm,
-        wiring,
-        vcpuCount: vcpus.length,
-        memory: ram.memory.spec,
-        devices,
-        control: control.spec,
-        exits: exits.memory,
-      });
-    }
-  }
-
   #request(bits: number): void {
-    for (const { vcpu, control } of this.#built.vcpus) {
-      control.request(bits, () => void (vcpu.kvmRun.immediateExit = true));
-    }
+    requestOf(this.#built.vcpus, bits);
   }
 
   /** Waits for the first vCPU that leaves, stops the others, and says what it all means. */

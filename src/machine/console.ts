@@ -7,15 +7,12 @@ import { PanicScanner } from "../guest/panic.ts";
 
 /** The console of one machine. */
 export class MachineConsole {
-  /**
-   * What the guest prints, as it comes, to its last byte; it ends when the machine has. A guest that prints
-   * faster than this is read waits, so somebody has to read it or cancel it.
-   */
-  readonly output: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly #port: ConsolePort;
   readonly #all: readonly ConsolePort[];
   readonly #scanner = new PanicScanner();
-  readonly #pumped: Promise<void>;
+  /** There is none before somebody asks for it: the first stream of a process costs it more than a millisecond. */
+  #output: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  #pumped: Promise<void> | undefined;
   #firstByte: number | undefined;
   #demand = Promise.withResolvers<void>();
   /** Set at the end of the run, or when nobody wants to see the output: then nothing is held back. */
@@ -30,18 +27,14 @@ export class MachineConsole {
   constructor(port: ConsolePort, others: readonly ConsolePort[] = []) {
     this.#port = port;
     this.#all = [port, ...others];
-    let stream!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
-    this.output = new ReadableStream<Uint8Array<ArrayBuffer>>({
-      start: (controller) => void (stream = controller),
-      pull: () => this.#demand.resolve(),
-      cancel: () => {
-        this.#cancelled = true;
-        this.#stopWaiting();
-      },
-    });
-    this.#pumped = Promise.all(this.#all.map((each) => this.#pump(each, stream))).then(() => {
-      if (!this.#cancelled) stream.close();
-    });
+  }
+
+  /**
+   * What the guest prints, as it comes, to its last byte; it ends when the machine has. A guest that prints
+   * faster than this is read waits, so somebody has to read it or cancel it.
+   */
+  get output(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#output ??= this.#open();
   }
 
   /**
@@ -76,12 +69,30 @@ export class MachineConsole {
   async finish(): Promise<void> {
     for (const port of this.#all) port.close();
     this.#stopWaiting();
+    this.#output ??= this.#open();
     await this.#pumped;
   }
 
   #stopWaiting(): void {
     this.#unbounded = true;
     this.#demand.resolve();
+  }
+
+  /** Begins to take over what the guest prints. */
+  #open(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    let stream!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+    const output = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start: (controller) => void (stream = controller),
+      pull: () => this.#demand.resolve(),
+      cancel: () => {
+        this.#cancelled = true;
+        this.#stopWaiting();
+      },
+    });
+    this.#pumped = Promise.all(this.#all.map((each) => this.#pump(each, stream))).then(() => {
+      if (!this.#cancelled) stream.close();
+    });
+    return output;
   }
 
   async #pump(

@@ -131,9 +131,10 @@ class Session implements Disposable {
     }
     await using _release = machine;
     if (stopper.reason !== undefined) return outside(stopper.reason);
+    // Both sides get going at once: the guest needs longer for its first byte than the rest of this does.
+    machine.start();
     const pumping = this.#output.pump(machine.console.output);
     this.#connect(machine);
-    machine.start();
     await Promise.race([machine.ended, stopper.requested]);
     this.#input.target = undefined;
     if (stopper.reason !== undefined) await machine.stop();

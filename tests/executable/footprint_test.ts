@@ -63,6 +63,8 @@ const OPENED: readonly RegExp[] = [
   /^\/etc\/ld\.so\.(?:cache|preload)$/,
   /^(?:\/usr)?\/lib(?:64|\/x86_64-linux-gnu)?\/.*\.so(?:\.\d+)*$/,
   /^(?:\/usr)?\/lib\/x86_64-linux-gnu\/glibc-hwcaps\//,
+  // The host's time zone.
+  /^\/etc\/localtime$/,
   // The process itself, and how many processors and how much memory it may use.
   /^\/proc\/(?:self|\d+)\//,
   /^\/proc\/(?:meminfo|cpuinfo|stat|version_signature|sys\/kernel\/osrelease)$/,
@@ -87,6 +89,8 @@ guestTest("opens nothing that is the user's, and writes and unpacks nothing", as
       assert(known, `it opens what is none of its business: ${told}`);
       if (!DEVICES.test(file)) assert.doesNotMatch(args, /O_(?:WRONLY|RDWR|CREAT|TRUNC)/, told);
     }
+    // What fails changes nothing.
+    if (result.startsWith("-1 ")) continue;
     const changes =
       /^(?:creat|mkdir|unlink|rmdir|rename|link|symlink|mknod|truncate|ch(?:mod|own))/;
     assert.doesNotMatch(name, changes, told);
@@ -94,16 +98,19 @@ guestTest("opens nothing that is the user's, and writes and unpacks nothing", as
   }
 }, "strace");
 
+/** The names of files that Deno looks for to learn how it's to run something, and of its own. */
+const LOOKED_FOR =
+  /(?:^|\/)(?:deno\.jsonc?|deno\.lock|package\.json|node_modules|\.npmrc|tsconfig\.json|\.env|\.cache|\.deno|node)$/;
+
 guestTest(
   "looks for no configuration, no packages and no updates, and speaks to nobody",
   async () => {
-    for (const { name, args, result } of await trace()) {
+    for (const call of await trace()) {
+      const { name, args, result } = call;
       const told = `${name}(${args}) = ${result}`;
-      assert.doesNotMatch(
-        args,
-        /deno\.jsonc?|deno\.lock|package\.json|node_modules|npmrc|tsconfig|\.env"|\/\.cache|\.deno\b/,
-        told,
-      );
+      const file = fileOf(call);
+      // Nobody can put a file into that folder.
+      if (!file.startsWith("/proc/self/")) assert.doesNotMatch(file, LOOKED_FOR, told);
       assert.doesNotMatch(args, /\/etc\/(?:passwd|nsswitch|resolv|hosts|ssl)|nscd/, told);
       // A pair of sockets within the process is how it hears of signals.
       const local = name === "socketpair" || /^(?:recv|send)/.test(name) && !/sin6?_/.test(args);
@@ -170,7 +177,8 @@ guestTest("takes no more memory, threads and descriptors than the source tree do
   const told = JSON.stringify({ mine, wanted });
   assert(mine.peak <= wanted.peak * 1.1, told);
   assert(mine.own <= wanted.own * 1.25, told);
-  assert(mine.threads <= wanted.threads, told);
+  // Two may be there for a moment, to read and to check its file.
+  assert(mine.threads <= wanted.threads + 2, told);
   assert(mine.descriptors.length <= wanted.descriptors.length + 1, told);
   // Files that have a name: its own is the only one that it may have opened.
   const files = mine.descriptors.filter((link) =>

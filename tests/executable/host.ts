@@ -19,6 +19,13 @@ globalThis.addEventListener("unload", () => Deno.removeSync(FOLDER, { recursive:
 /** The kernel of tests/cli/console_kernel.ts. */
 export const KERNEL: string | undefined = await buildConsoleKernel(FOLDER);
 
+/** What {@linkcode SCRIPT} says. */
+export const SAID = "a script was run";
+
+/** A program for Deno, which says that it was run. */
+export const SCRIPT: string = join(FOLDER, "script.ts");
+await Deno.writeTextFile(SCRIPT, `console.log("${SAID}");`);
+
 /** How long a process may take before it's killed: none needs a tenth of it, on a busy host either. */
 const PATIENCE_MS = 60_000;
 

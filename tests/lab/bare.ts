@@ -3,7 +3,8 @@
  *
  * Its initramfs has two parts. What runs first is busybox, which loads the modules of KVM, and then starts what it is told
  * to; a kernel that boots from its modules can't do without. The other part is the folder that becomes the root of
- * whatever is started, read-only, by chroot(2) and with an empty environment. Proc(5) is mounted in it.
+ * whatever is started, by chroot(2) and with an empty environment. Proc(5) is mounted in it. It may be written to, so that
+ * what was is found there.
  *
  * The control port carries lines. From the lab: `up`, then for each script that it was sent
  * `ran STATUS OUTPUT ERRORS`, the two in base64. To the lab: the number of bytes of a script, and the script.
@@ -52,8 +53,6 @@ setup mount -t sysfs sysfs /sys
 setup mount -t devtmpfs devtmpfs /dev
 ${modules.map((name) => `setup insmod /lib/modules/${name}.ko`).join("\n")}
 setup hold-kvm
-setup mount --bind /${ROOT} /${ROOT}
-setup mount -o remount,bind,ro /${ROOT}
 setup mount -t proc proc /${ROOT}/proc
 exec 3<> "$(port ${PORT_PREFIX}control)" || exit 1
 echo up >&3

@@ -6,7 +6,7 @@
  */
 import { buildInitramfs, kernelAsset } from "./assets/mod.ts";
 import { CHECKOUT } from "./lab/mod.ts";
-import { probeStockKernels } from "../src/cli/doctor/probe.ts";
+import { probeStockKernels } from "../src/machine/probe/probe.ts";
 
 const DEFAULT_COMMAND = "uname -a; nproc; free -m";
 const CPUS = 2;

@@ -43,7 +43,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "src/parts",
   ],
   // The task that builds the executable.
-  "src/executable": ["src/parts"],
+  "src/executable": ["src/parts", "src/cli"],
   "mod.ts": ["src/machine", "src/guest"],
 };
 

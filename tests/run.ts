@@ -10,7 +10,7 @@
 import { AssetError, debianRootfs, ensureDebianPackages, kernelAsset } from "./assets/mod.ts";
 import { ethtoolFiles } from "./guest/peer.ts";
 import { CHECKOUT } from "./lab/mod.ts";
-import { probeStockKernels } from "../src/cli/doctor/probe.ts";
+import { probeStockKernels } from "../src/machine/probe/probe.ts";
 import { add, closingLine, type Counts, readCounts } from "./summary.ts";
 
 /** What the tests' oracles and payloads need: a file or command that tells whether it's there, and its package. */

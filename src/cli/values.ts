@@ -2,19 +2,8 @@
  * Values of options: text in, a checked value or a {@linkcode UsageError} out.
  * @module
  */
+import { milliseconds } from "../guest/duration.ts";
 import { UsageError } from "./errors.ts";
-
-const MILLISECONDS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  "": 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-
-/** The longest time a timer can be set to: 2^31 - 1 ms, a little less than 25 days. */
-const LONGEST = 2 ** 31 - 1;
 
 /**
  * A time span such as `30s`, `2m`, `1.5h` or `500ms`; a number alone is seconds.
@@ -23,14 +12,11 @@ const LONGEST = 2 ** 31 - 1;
  * @throws {UsageError}
  */
 export function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|)$/.exec(text.trim());
-  if (match === null) {
-    throw new UsageError("A time is a number with a unit, such as 500ms, 30s, 2m or 1h.");
+  try {
+    return milliseconds(text);
+  } catch (error) {
+    throw error instanceof TypeError ? new UsageError(error.message) : error;
   }
-  const milliseconds = Math.round(Number(match[1]) * MILLISECONDS[match[2]]);
-  if (milliseconds < 1) throw new UsageError("A time is at least 1ms.");
-  if (milliseconds > LONGEST) throw new UsageError("A time is at most 24 days.");
-  return milliseconds;
 }
 
 /** A time span for people: `850 ms`, `2.4 s`. */

@@ -8,7 +8,7 @@
 export const WORKERS = {
   vcpu: "../machine/vcpu_worker.ts",
   io: "../machine/io_worker.ts",
-  probe: "../cli/doctor/probe_worker.ts",
+  probe: "../machine/probe/probe_worker.ts",
 } as const;
 
 /** Files that are read as bytes, relative to this folder. */

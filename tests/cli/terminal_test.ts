@@ -3,7 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { probeStockKernels } from "../../src/cli/doctor/probe.ts";
+import { probeStockKernels } from "../../src/machine/probe/probe.ts";
 import { Kvm } from "../../src/kvm/mod.ts";
 import { buildConsoleKernel } from "./console_kernel.ts";
 import { denovisor, PROGRAM, programTest, spawnDenovisor } from "./process.ts";

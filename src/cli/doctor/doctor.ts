@@ -7,7 +7,7 @@ import { mayPaint } from "../paint.ts";
 import { print, type System } from "../system.ts";
 import { hostChecks, thisHost } from "./host_checks.ts";
 import { kvmChecks } from "./kvm_checks.ts";
-import { probeStockKernels } from "./probe.ts";
+import { probeStockKernels } from "../../machine/probe/probe.ts";
 import { render, reportOn } from "./report.ts";
 import type { DoctorOptions } from "./spec.ts";
 

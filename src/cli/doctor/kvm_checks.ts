@@ -5,7 +5,7 @@
 import { Kvm, KVM_CAP, KvmUnavailableError } from "../../kvm/mod.ts";
 import { capabilityChecks } from "./capabilities.ts";
 import { type Check, messageOfThrown } from "./check.ts";
-import type { ProbeResult } from "./probe.ts";
+import type { ProbeResult } from "../../machine/probe/probe.ts";
 
 /** KVM's own checks: its device, its capabilities, and what a guest could execute. */
 export function kvmChecks(probe: ProbeResult): Check[] {

@@ -66,7 +66,7 @@ async function hint({ end }: RunResult): Promise<string[]> {
   if (end.kind !== "crash" || !crashText(end.report).includes("KVM_INTERNAL_ERROR_EMULATION")) {
     return [];
   }
-  const { probeStockKernels } = await import("../doctor/probe.ts");
+  const { probeStockKernels } = await import("../../machine/probe/probe.ts");
   const { runsStockKernels, instructions } = await probeStockKernels();
   if (runsStockKernels) return [];
   const failing = instructions.filter(({ status }) => status === "fails");

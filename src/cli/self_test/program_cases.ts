@@ -5,7 +5,7 @@
 import { PARTS, type Parts } from "../../parts/carrier.ts";
 import { readAsset } from "../../parts/mod.ts";
 import { type AssetName, ASSETS } from "../../parts/table.ts";
-import { runProbe } from "../doctor/probe.ts";
+import { runProbe } from "../../machine/probe/probe.ts";
 import type { Area, CaseContext, GuestConfig, Requirement, SelfTestCase } from "./case.ts";
 import { expect, expectEqual, Mismatch, Skip } from "./expect.ts";
 import type { Judge } from "./guest.ts";
@@ -59,7 +59,7 @@ const worker: SelfTestCase = {
   },
 };
 
-/** How long the Workers of a machine may take to be gone, in milliseconds. */
+/** See {@linkcode givenBack}. */
 const PATIENCE_MS = 20_000;
 /** A process that has not changed for so long is at rest, in milliseconds. */
 const RESTING_MS = 100;
@@ -78,8 +78,10 @@ async function held<T>(look: () => Promise<T>): Promise<T> {
 /**
  * A machine that has come to its end leaves nothing behind in this process. The first one does not count: what the
  * process takes once and keeps is no leak.
+ *
+ * @param patience how long the Workers of a machine may take to be gone, in milliseconds
  */
-function givenBack(
+export function givenBack(
   spec: {
     readonly name: string;
     readonly area: Area;
@@ -89,15 +91,16 @@ function givenBack(
     readonly config: GuestConfig;
     readonly judge: Judge;
   },
+  patience: number = PATIENCE_MS,
 ): SelfTestCase {
   const { image, config, judge, ...rest } = spec;
   return {
     ...rest,
     run: async (context: CaseContext) => {
       await runGuest(image, config, judge, context);
-      const before = await held(() => heldAtRest(RESTING_MS, PATIENCE_MS));
+      const before = await held(() => heldAtRest(RESTING_MS, patience));
       await runGuest(image, config, judge, context);
-      const kept = heldMore(before, await held(() => heldAgain(before, PATIENCE_MS)));
+      const kept = heldMore(before, await held(() => heldAgain(before, patience)));
       expect(kept.length === 0, `a machine left behind: ${kept.join(", ")}`);
     },
   };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Kvm } from "../../kvm/mod.ts";
-import { guestChecks } from "./kvm_checks.ts";
+import { guestChecks } from "../../cli/doctor/kvm_checks.ts";
 import { probeStockKernels, runProbe } from "./probe.ts";
 import { type ProbeTest, TESTS } from "./probe_payload.ts";
 

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import type { Command } from "commander";
 import fc from "fast-check";
 import { findCommand } from "../assets/command.ts";
-import { EXIT_STATUSES } from "../../src/cli/exit_status.ts";
+import { EXIT_HOST, EXIT_OUTPUT_CLOSED, EXIT_STATUSES } from "../../src/cli/exit_status.ts";
 import { manual } from "../../src/cli/man/page.ts";
 import { argument, escaped, literal, prose } from "../../src/cli/man/roff.ts";
 import { ENVIRONMENT, FILES } from "../../src/cli/man/surroundings.ts";
@@ -15,7 +15,7 @@ import { COMMON_FIELDS, describeFields, deviceTables } from "../../src/machine/m
 import { verbs } from "../../src/cli/verbs.ts";
 import { RELEASED, VERSION } from "../../src/cli/version.ts";
 import { FakeSystem } from "./fakes.ts";
-import { denovisor, programTest } from "./process.ts";
+import { denovisor, PROGRAM, programTest } from "./process.ts";
 
 const ignore = findCommand("mandoc") === undefined;
 
@@ -102,6 +102,20 @@ programTest("the manual has no mistake that mandoc finds", async () => {
   assert.deepEqual(lint, { code: 0, out: "", err: "" });
 }, { ignore });
 
+programTest(
+  "what can't be written is an error; a reader who has gone is told by the status",
+  async () => {
+    const words = PROGRAM.map((word) => `"${word}"`).join(" ");
+    for (const args of ["man", "completions zsh", "--version"]) {
+      const full = await filter(["sh", "-c", `${words} ${args} > /dev/full`], "");
+      assert.deepEqual([full.code, full.out], [EXIT_HOST, ""], args);
+      assert.match(full.err, /^denovisor: standard output can't be written: No space left.*\n$/);
+    }
+    const gone = `{ sleep 0.2; ${words} man; echo $? >&2; } | true`;
+    assert.equal((await filter(["sh", "-c", gone], "")).err, `${EXIT_OUTPUT_CLOSED}\n`);
+  },
+);
+
 Deno.test({
   name: "the manual is taken by groff without a warning",
   ignore: findCommand("groff") === undefined,
@@ -141,7 +155,7 @@ Deno.test({
       assert(page.includes(text.replace(/\s+/g, " ").trim().toLowerCase()), text);
     for (const { summary: _short, description, operands, options, examples, sections } of verbs) {
       has(description);
-      for (const { summary } of operands) has(summary);
+      for (const { summary, choices = [] } of operands) [summary, ...choices].forEach(has);
       for (const spec of Object.values(options)) {
         has(spec.summary);
         if (spec.kind === "switch") continue;

@@ -2,9 +2,9 @@
  * What `denovisor completions` does.
  * @module
  */
-import { EXIT_OK } from "../exit_status.ts";
+import { deliver } from "../deliver.ts";
 import { PROGRAM } from "../root.ts";
-import { print, type System } from "../system.ts";
+import type { System } from "../system.ts";
 import type { Verb } from "../verb.ts";
 import { verbs } from "../verbs.ts";
 import { bashScript } from "./bash.ts";
@@ -27,6 +27,5 @@ export function completions(
   system: System,
 ): Promise<number> {
   // The parser refuses every other word.
-  print(system.stdout, script(shell as Shell, verbs, name));
-  return Promise.resolve(EXIT_OK);
+  return Promise.resolve(deliver(system, script(shell as Shell, verbs, name)));
 }

@@ -35,7 +35,7 @@ export const completionsVerb = defineVerb({
   description:
     "Prints a script that has a shell complete verbs, options, values, names of files, and the properties of " +
     "devices. Install it anew with each new version.",
-  operands: [{ name: "SHELL", summary: "bash, zsh or fish", choices: SHELLS }],
+  operands: [{ name: "SHELL", summary: "the shell", choices: SHELLS }],
   options: completionsOptions,
   examples: [
     {

@@ -40,11 +40,15 @@ function sentence(summary: string): string[] {
   );
 }
 
+function oneOf(choices: readonly string[] | undefined): string[] {
+  return choices === undefined ? [] : prose(`One of ${choices.join(", ")}.`);
+}
+
 function optionEntry([name, spec]: [string, OptionSpec]): readonly [string, string[]] {
   const item = flag(`--${kebab(name)}`);
   const lines = sentence(spec.summary);
   if (spec.kind === "switch") return [item, lines];
-  if (spec.choices !== undefined) lines.push(...prose(`One of ${spec.choices.join(", ")}.`));
+  lines.push(...oneOf(spec.choices));
   if (spec.fallback !== undefined) lines.push(...prose(`Default: ${spec.fallback}.`));
   const value = `Ar ${argument(spec.value)}`;
   return [`${item} ${spec.bare === true ? `Op ${value}` : value}`, lines];
@@ -84,8 +88,8 @@ function titleOf({ title }: HelpSection): string {
 }
 
 function verbSection(verb: Verb): string[] {
-  const operands = verb.operands.map((operand) =>
-    [`Ar ${argument(operand.name)}`, sentence(operand.summary)] as const
+  const operands = verb.operands.map(({ name, summary, choices }) =>
+    [`Ar ${argument(name)}`, [...sentence(summary), ...oneOf(choices)]] as const
   );
   const options = Object.entries(verb.options).map(optionEntry);
   const own = verb.sections.filter(({ chapter }) => chapter === undefined);

@@ -63,7 +63,9 @@ export function literal(lines: readonly string[]): string[] {
 }
 
 /** Terms with what they mean. Each is the rest of an `It` line, and lines. */
-export function terms(entries: readonly (readonly [item: string, lines: string[]])[]): string[] {
+export function terms(
+  entries: readonly (readonly [item: string, lines: readonly string[]])[],
+): string[] {
   if (entries.length === 0) return [];
   return [
     ".Bl -tag -width Ds",

@@ -3,9 +3,9 @@
  * @module
  */
 import { build, commit } from "../../parts/mod.ts";
-import { EXIT_OK } from "../exit_status.ts";
+import { deliver } from "../deliver.ts";
 import { PROGRAM } from "../root.ts";
-import { print, type System } from "../system.ts";
+import type { System } from "../system.ts";
 import { VERSION } from "../version.ts";
 import type { VersionOptions } from "./spec.ts";
 
@@ -47,6 +47,5 @@ export async function version(
     v8: Deno.version.v8,
     target: Deno.build.target,
   };
-  print(system.stdout, `${json ? JSON.stringify(report) : versionLine(report)}\n`);
-  return EXIT_OK;
+  return deliver(system, `${json ? JSON.stringify(report) : versionLine(report)}\n`);
 }

@@ -34,6 +34,7 @@ const THINGS = {
   root: () => Deno.uid() === 0,
   "/dev/kvm": () => isThere("/dev/kvm"),
   binutils: () => KERNEL !== undefined,
+  "a host that is no lab": () => Deno.env.get("DENOVISOR_LAB") === undefined,
 } as const;
 
 function isThere(path: string): boolean {
@@ -53,7 +54,7 @@ function isThere(path: string): boolean {
  */
 export function executableTest(
   name: string,
-  fn: () => Promise<void>,
+  fn: (t: Deno.TestContext) => Promise<void>,
   ...needs: readonly string[]
 ): void {
   const has = (need: string) =>
@@ -69,7 +70,7 @@ export function executableTest(
 /** The same with a guest. */
 export function guestTest(
   name: string,
-  fn: () => Promise<void>,
+  fn: (t: Deno.TestContext) => Promise<void>,
   ...needs: readonly string[]
 ): void {
   executableTest(name, fn, "/dev/kvm", "binutils", ...needs);

@@ -14,7 +14,7 @@ import { choice, defineVerb, type OptionSpec, value, type Verb } from "../../src
 import { verbs } from "../../src/cli/verbs.ts";
 import { FakeSystem } from "./fakes.ts";
 import { denovisor, programTest } from "./process.ts";
-import { ask, canAsk } from "./shells.ts";
+import { ask, canAsk, pressTab } from "./shells.ts";
 
 /** The files that can be completed. */
 const FILES = ["a b.img", "root.img", "root.json", "run.img"];
@@ -209,6 +209,38 @@ for (const shell of SHELLS) {
         ["dv other --tone=h", ["high"]],
         ["dvx other --to", []],
       ]),
+  });
+}
+
+for (const shell of ["bash", "zsh"] as const) {
+  Deno.test({
+    name: `${shell} puts a space behind what is whole, and none where more may follow`,
+    ignore: !canAsk(shell),
+    fn: () =>
+      withFiles(async (folder) => {
+        const lines = {
+          "denovisor do": "denovisor doctor ",
+          "denovisor run --tr": `denovisor run --transport${shell === "zsh" ? "=" : " "}`,
+          "denovisor run --timel": "denovisor run --timeline ",
+          "denovisor run --transport=p": "denovisor run --transport=pci ",
+          "denovisor run run": "denovisor run run.img ",
+          "denovisor run --initrd a": "denovisor run --initrd a\\ b.img ",
+          'denovisor run --initrd "a': 'denovisor run --initrd "a b.img" ',
+          "denovisor run --initrd su": "denovisor run --initrd sub/",
+          "denovisor run --disk run": "denovisor run --disk run.img",
+          "denovisor run --disk=run.img,ca": "denovisor run --disk=run.img,cache=",
+          "denovisor run --disk run.img,cache=u": "denovisor run --disk run.img,cache=unsafe",
+          "denovisor run --console vi": "denovisor run --console virtio",
+          "denovisor run --console fi": "denovisor run --console file:",
+        };
+        const completed = await pressTab(
+          shell,
+          script(shell, verbs, []),
+          Object.keys(lines),
+          folder,
+        );
+        assert.deepEqual(completed, Object.values(lines));
+      }),
   });
 }
 

@@ -45,20 +45,24 @@ PS1='ready> '
 `,
 } as const;
 
-/** Types each line and has it completed. @returns the lines that came of it */
+/** The key that inserts all completions, and the one that every user has. */
+const [ALL, TAB] = ["\x18\x01", "\t"];
+
+/** Types each line and has it completed with a key. @returns the lines that came of it */
 async function onTerminal(
   shell: "bash" | "zsh",
   script: string,
   lines: readonly string[],
   cwd: string,
   folder: string,
+  key: string,
 ): Promise<string[]> {
   const answers = `${folder}/answers`;
   await Deno.writeTextFile(`${folder}/.${shell}rc`, STARTS[shell](script, answers));
   const steps = [
     { expect: "ready> " },
     ...lines.flatMap((line, index) => [
-      { type: `${line}\x18\x01\x18\x10` },
+      { type: `${line}${key}\x18\x10` },
       { expect: `@${index + 1}@` },
     ]),
     { type: "exit\r" },
@@ -75,7 +79,7 @@ async function onTerminal(
   assert(success, "the terminal's other end failed");
   const { error, output } = JSON.parse(new TextDecoder().decode(stdout));
   assert.equal(error, null, `${shell}: ${error}\n${output.slice(-1000)}`);
-  return (await Deno.readTextFile(answers)).trimEnd().split("\n");
+  return (await Deno.readTextFile(answers)).split("\n").slice(0, -1);
 }
 
 /** Where the last word of a line begins. */
@@ -124,7 +128,7 @@ export async function ask(
     await Deno.writeTextFile(file, script);
     const found = shell === "fish"
       ? await askFish(file, lines, cwd, folder)
-      : (await onTerminal(shell, file, lines, cwd, folder)).map((line, index) => {
+      : (await onTerminal(shell, file, lines, cwd, folder, ALL)).map((line, index) => {
         const start = lastWord(lines[index]);
         assert(line.startsWith(lines[index].slice(0, start)), `${line} is not of ${lines[index]}`);
         const completed = words(line.slice(start));
@@ -138,6 +142,23 @@ export async function ask(
       const beginning = shell === "fish" ? words(part(typed, typed)).join("") : "";
       return [...new Set(parts.filter((text) => text.startsWith(beginning)))].sort();
     });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Types lines with a Tab behind each. @returns the lines that come of it, with what is put behind a completion */
+export async function pressTab(
+  shell: "bash" | "zsh",
+  script: string,
+  lines: readonly string[],
+  cwd: string,
+): Promise<string[]> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const file = `${folder}/script`;
+    await Deno.writeTextFile(file, script);
+    return await onTerminal(shell, file, lines, cwd, folder, TAB);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -240,6 +240,34 @@ for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 
   });
 }
 
+Deno.test("a reader that has gone ends the self-test with status 141, and begins no other case", async () => {
+  const system = new FakeSystem(false);
+  let begun = 0;
+  const cases = ["one", "two", "three"].map((name) =>
+    fakeCase(name, () => Promise.resolve(void begun++))
+  );
+  system.stdout.writeSync = () => {
+    if (begun === 2) throw new Deno.errors.BrokenPipe("Broken pipe (os error 32)");
+  };
+  const options = { filter: undefined, list: false, json: false };
+  assert.equal(await selfTestWith({ ...fakeHost, cases }, [], options, system), 141);
+  assert.equal(begun, 2);
+});
+
+Deno.test("a report that can't be written is an error of the host, with no progress left behind", async () => {
+  for (const options of [{ json: true }, { list: true }, {}]) {
+    const system = new FakeSystem(true);
+    system.stdout.writeSync = () => {
+      throw new Error("No space left on device (os error 28)");
+    };
+    const all = { filter: undefined, list: false, json: false, ...options };
+    const test = selfTestWith({ ...fakeHost, cases: [fakeCase("one")] }, [], all, system);
+    await assert.rejects(test, { name: "HostError", message: /No space left on device/ });
+    assert(system.err === "" || system.err.endsWith("\r\x1b[K"), JSON.stringify(system.err));
+    assert.equal(system.listens("SIGINT"), false);
+  }
+});
+
 Deno.test("a terminal shows what is under way and in the end nothing of that; a file never does", async () => {
   const cases = [fakeCase("one"), fakeCase("two")];
   const { system } = await run(cases, { terminal: true });

@@ -6,16 +6,17 @@ import { probeIoUring } from "../../ffi/mod.ts";
 import { Kvm } from "../../kvm/mod.ts";
 import { Machine } from "../../machine/mod.ts";
 import { build } from "../../parts/mod.ts";
+import { deliver } from "../deliver.ts";
 import { messageOf, statusOf } from "../errors.ts";
-import { EXIT_FAILED, EXIT_OK, signalStatus } from "../exit_status.ts";
+import { EXIT_FAILED, EXIT_OK, EXIT_OUTPUT_CLOSED, signalStatus } from "../exit_status.ts";
 import { endOnSignals } from "../run/signals.ts";
-import { Stopper } from "../run/stopper.ts";
+import { Stopper, type StopReason } from "../run/stopper.ts";
 import { mayPaint } from "../paint.ts";
 import { print, say, type System } from "../system.ts";
 import { VERSION } from "../version.ts";
 import type { CreateGuestMachine, Requirement, SelfTestCase } from "./case.ts";
 import { CASES } from "./cases.ts";
-import { reportOn, type SelfTestRun, summary, Table } from "./report.ts";
+import { reportOn, type SelfTestReport, summary, Table } from "./report.ts";
 import { type CaseResult, runCases } from "./runner.ts";
 import { select } from "./select.ts";
 import type { SelfTestOptions } from "./spec.ts";
@@ -60,6 +61,7 @@ export function selfTest(
  *
  * @returns the exit status
  * @throws {UsageError} operands that name no case
+ * @throws {HostError} the report can't be written
  */
 export async function selfTestWith(
   host: SelfTestHost,
@@ -69,32 +71,33 @@ export async function selfTestWith(
 ): Promise<number> {
   const cases = select(host.cases, operands, options.filter ?? "");
   const table = new Table(cases, mayPaint(system));
-  if (options.list) {
-    print(system.stdout, cases.map((each) => table.listed(each)).join(""));
-    return EXIT_OK;
-  }
+  if (options.list) return deliver(system, cases.map((each) => table.listed(each)).join(""));
+
   const began = performance.now();
-  const run = (results: readonly CaseResult[], problem?: string): SelfTestRun => {
+  const reportWith = (results: readonly CaseResult[], problem?: string): SelfTestReport => {
     const { carrier } = build();
     const milliseconds = performance.now() - began;
-    return { version: VERSION, carrier, cases, results, milliseconds, problem };
+    return reportOn({ version: VERSION, carrier, cases, results, milliseconds, problem });
   };
-  const printJson = (run: SelfTestRun) =>
-    print(system.stdout, JSON.stringify(reportOn(run), null, 2) + "\n");
+  const stopper = new Stopper();
+  const tell = (text: string) => {
+    // Whoever has read enough has no use for the rest.
+    if (deliver(system, text) !== EXIT_OK) stopper.request({ kind: "output-closed" });
+  };
+  const tellJson = (report: SelfTestReport) => tell(JSON.stringify(report, null, 2) + "\n");
 
   if (cases.some(({ needs }) => needs.includes("kvm"))) {
     try {
       host.checkKvm();
     } catch (error) {
-      if (options.json) printJson(run([], messageOf(error)));
+      if (options.json) tellJson(reportWith([], messageOf(error)));
       say(system, messageOf(error));
       return statusOf(error);
     }
   }
 
-  const stopper = new Stopper();
   using _signals = endOnSignals(system, stopper);
-  const progress = new Progress(system, cases.length);
+  using progress = new Progress(system, cases.length);
   const results = await runCases(cases, {
     create: host.create,
     signal: stopper.signal,
@@ -103,16 +106,21 @@ export async function selfTestWith(
     began: ({ name }) => progress.show(name),
     done: (result) => {
       progress.clear();
-      if (!options.json) print(system.stdout, table.row(result));
+      if (!options.json) tell(table.row(result));
     },
   });
   progress.clear();
-  const finished = run(results);
-  if (options.json) printJson(finished);
-  else print(system.stdout, `\n${summary(reportOn(finished))}\n`);
-  const { reason } = stopper;
+  const report = reportWith(results);
+  if (options.json) tellJson(report);
+  else tell(`\n${summary(report)}\n`);
+  return statusAfter(report, stopper.reason);
+}
+
+/** The exit status of a self-test that was run, as far as it was let. */
+function statusAfter(report: SelfTestReport, reason: StopReason | undefined): number {
   if (reason?.kind === "signal") return signalStatus(reason.signal);
-  return results.some(({ outcome }) => outcome.result === "fail") ? EXIT_FAILED : EXIT_OK;
+  if (reason?.kind === "output-closed") return EXIT_OUTPUT_CLOSED;
+  return report.failed > 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 /** Tells what the host lacks, and looks once. */
@@ -131,7 +139,7 @@ function lacks(host: SelfTestHost): (requirement: Requirement) => string | undef
 }
 
 /** What is under way, on a line of the terminal that the next line replaces. */
-class Progress {
+class Progress implements Disposable {
   #number = 0;
   #shown = false;
 
@@ -148,5 +156,9 @@ class Progress {
     if (!this.#shown) return;
     this.#shown = false;
     print(this.system.stderr, "\r\x1b[K");
+  }
+  /** The same as {@linkcode clear}. */
+  [Symbol.dispose](): void {
+    this.clear();
   }
 }

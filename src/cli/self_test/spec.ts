@@ -2,7 +2,14 @@
  * The table of `denovisor self-test`.
  * @module
  */
-import { EXIT_FAILED, EXIT_HOST, EXIT_OK, EXIT_USAGE, signalStatus } from "../exit_status.ts";
+import {
+  EXIT_FAILED,
+  EXIT_HOST,
+  EXIT_OK,
+  EXIT_OUTPUT_CLOSED,
+  EXIT_USAGE,
+  signalStatus,
+} from "../exit_status.ts";
 import { defineVerb, flag, value, type ValuesOf } from "../verb.ts";
 
 /** The options of `denovisor self-test`. */
@@ -42,8 +49,9 @@ export const selfTestVerb = defineVerb({
         `${EXIT_OK}    no case failed`,
         `${EXIT_FAILED}    a case failed`,
         `${EXIT_USAGE}  there is no such case or option`,
-        `${EXIT_HOST}  the host has no usable /dev/kvm; the message says what to do`,
+        `${EXIT_HOST}  the host has no usable /dev/kvm, or the report can't be written`,
         `${signalStatus("SIGINT")}  ended by SIGINT (Ctrl-C); also 129 SIGHUP, 143 SIGTERM`,
+        `${EXIT_OUTPUT_CLOSED}  standard output was closed by its reader`,
       ],
     },
     {

@@ -25,3 +25,6 @@
  * @module
  */
 export * from "./src/machine/mod.ts";
+export * from "./src/vm/mod.ts";
+// Of the two classes of this name, that for scripts.
+export { Machine } from "./src/vm/mod.ts";

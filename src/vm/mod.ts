@@ -1,0 +1,12 @@
+/**
+ * Machines as scripts and tests use them.
+ * @module
+ */
+export type { Duration } from "../guest/duration.ts";
+export type { StartConfig } from "./config.ts";
+export { VmConsole } from "./console.ts";
+export { VmEndedError, VmError, VmTimeoutError } from "./errors.ts";
+export type { VmEvent } from "./event.ts";
+export { Machine, type StartOptions, type VmState } from "./machine.ts";
+export type { VmMetrics } from "./metrics.ts";
+export type { WaitOptions } from "./waiting.ts";

@@ -8,6 +8,7 @@
  * @module
  */
 import { AssetError, debianRootfs, ensureDebianPackages, kernelAsset } from "./assets/mod.ts";
+import { EXECUTABLE_VARIABLE } from "./cli/process.ts";
 import { ethtoolFiles } from "./guest/peer.ts";
 import { CHECKOUT } from "./lab/mod.ts";
 import { probeStockKernels } from "../src/machine/probe/probe.ts";
@@ -20,6 +21,8 @@ const NEEDS = {
   iasl: "acpica-tools",
   cpio: "cpio",
   python3: "python3-minimal",
+  strace: "strace",
+  unshare: "util-linux",
   zsh: "zsh",
   fish: "fish",
   mandoc: "mandoc",
@@ -47,6 +50,12 @@ const QUICK_TESTS = [
     DIRECT_TESTS,
   ],
 ];
+/** Tests of which some run the program: those are run a second time, with the executable. */
+const PROGRAM_TESTS = ["--filter", "[the executable]", "tests/cli"];
+/** Tests of the executable and of what makes it. */
+const EXECUTABLE_TESTS = "tests/executable";
+/** One of them that boots a lab. */
+const BARE_LAB_TEST = "tests/executable/bare_lab_test.ts";
 /** Tests that need a KVM for stock kernels. */
 const GUEST_TESTS = "tests/guest";
 /** What the lab is given for them: guests of up to 6 GiB, and images in its memory. */
@@ -63,15 +72,23 @@ const STANDSTILL_MS = 5 * 60_000;
 /** Nor is a lab until its first test is named; about one in ten stands still right after its boot. */
 const LAB_START_MS = 150_000;
 
+/** Variables for a command, beside our own. */
+type Environment = Readonly<Record<string, string>>;
+
 /** Runs a command with its output shown as it comes. @param startMs how long it may take until there's some */
-async function show([program, ...args]: string[], startMs = STANDSTILL_MS) {
+async function show(
+  [program, ...args]: string[],
+  env: Environment = {},
+  startMs = STANDSTILL_MS,
+) {
   const child = new Deno.Command(program, {
     args,
     cwd: CHECKOUT,
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",
-    env: { DENO_NO_UPDATE_CHECK: "1" },
+    // Without an executable, it's the source tree that is tested.
+    env: { DENO_NO_UPDATE_CHECK: "1", [EXECUTABLE_VARIABLE]: "", ...env },
   }).spawn();
   const end = () => child.kill("SIGTERM");
   let timer = setTimeout(end, startMs);
@@ -89,11 +106,17 @@ async function show([program, ...args]: string[], startMs = STANDSTILL_MS) {
   return { counts: readCounts(tail), success };
 }
 
-/** Runs one step of the whole and adds up what it counted. */
-async function step(title: string, command: string[], total: Counts): Promise<void> {
+/** Runs one step of the whole and adds up what it counted. @returns whether it succeeded */
+async function step(
+  title: string,
+  command: string[],
+  total: Counts,
+  env?: Environment,
+): Promise<boolean> {
   say(`== ${title}`);
-  const { counts, success } = await show(command);
+  const { counts, success } = await show(command, env);
   add(total, counts, success);
+  return success;
 }
 
 /** How often tests that need the lab are tried. */
@@ -110,24 +133,36 @@ async function tried(
   command: string[],
   total: Counts,
   again: string[],
+  env?: Environment,
 ): Promise<void> {
   say(`== ${title}`);
-  let result = await show(command, LAB_START_MS);
+  let result = await show(command, env, LAB_START_MS);
   for (let tries = 1; !result.success && tries < LAB_TRIES; tries++) {
     again.push(title);
     say(`== ${title}, once more`);
-    result = await show(command, LAB_START_MS);
+    result = await show(command, env, LAB_START_MS);
   }
   add(total, result.counts, result.success);
 }
 
-/** Runs the tests of one file, or of one folder, in a lab of their own. */
-async function labStep(tests: string, total: Counts, again: string[]): Promise<void> {
+/** The command line that runs another in a lab of its own. */
+function inLab(command: string[]): string[] {
   const lab = deno("run", "-A", "--quiet", "tests/lab/main.ts", ...LAB_OPTIONS, "--");
   // Whoever leads the lab's session, and opens a terminal, is hung up on when that closes: a shell leads it.
   const shell = ["sh", "-c", '"$@"; exit $?', "sh"];
-  const command = [...lab, ...shell, ...test(`--ignore=${KILL_TEST}`, tests)];
-  await tried(`in the lab: ${tests}`, command, total, again);
+  return [...lab, ...shell, ...command];
+}
+
+/** Runs the tests of one file, or of one folder, in a lab of their own. */
+async function labStep(tests: string, total: Counts, again: string[]): Promise<void> {
+  await tried(`in the lab: ${tests}`, inLab(test(`--ignore=${KILL_TEST}`, tests)), total, again);
+}
+
+/** The command line that tests the executable where it's alone with what it is linked with. */
+function inBareRoot(executable: string): string[] {
+  const variable = `${EXECUTABLE_VARIABLE}=${executable}`;
+  const enter = deno("run", "-A", "--quiet", "tests/executable/in_bare_root.ts");
+  return ["env", variable, ...enter, ...test(...PROGRAM_TESTS)];
 }
 
 function say(line: string): void {
@@ -144,42 +179,69 @@ function guestTests(): string[] {
 const deno = (...args: string[]) => [Deno.execPath(), ...args];
 const test = (...args: string[]) => deno("test", "-A", "--no-check", "--doc", ...args);
 
-async function quickGate(total: Counts): Promise<void> {
+/** Makes the executable, and runs the program's tests with it. @returns its path, or undefined where it wasn't made */
+async function executableGate(folder: string, total: Counts): Promise<string | undefined> {
+  const path = `${folder}/denovisor`;
+  const compile = deno("task", "compile", "--way", "append", "--out", path);
+  if (!await step("the executable", compile, total)) return undefined;
+  const env = { [EXECUTABLE_VARIABLE]: path };
+  await step("the executable on this host", test(...PROGRAM_TESTS), total, env);
+  return path;
+}
+
+/** @param folder where the executable is made @returns its path, or undefined where it couldn't be made */
+async function quickGate(folder: string, total: Counts): Promise<string | undefined> {
   await step("format", deno("fmt", "--check", "--quiet"), total);
   await step("lint", deno("lint", "--quiet"), total);
   await step("types", deno("check", "--quiet"), total);
   await step("on this host", test(`--ignore=${KILL_TEST}`, ...QUICK_TESTS), total);
+  return await executableGate(folder, total);
 }
 
-async function everything(total: Counts): Promise<void> {
+async function everything(folder: string, total: Counts): Promise<void> {
   await ensureDebianPackages(NEEDS);
   // Fetched first, so that a failure to fetch is not mistaken for a failed test.
   await kernelAsset("cloud");
   await kernelAsset("generic");
   await ethtoolFiles();
   await debianRootfs();
-  await quickGate(total);
+  const executable = await quickGate(folder, total);
   await step("what takes longer on this host", test(KILL_TEST, ASSET_TESTS), total);
+  // Where there's no executable, which counts as a failure by now, its tests are skipped.
+  const env: Environment = { [EXECUTABLE_VARIABLE]: executable ?? "" };
+  const alone = test(`--ignore=${BARE_LAB_TEST}`, EXECUTABLE_TESTS);
+  await step("the executable in its surroundings", alone, total, env);
   const again: string[] = [];
   await tried("the lab", test(LAB_TESTS), total, again);
+  await tried("the executable alone in a lab", test(BARE_LAB_TEST), total, again, env);
   const { runsStockKernels } = await probeStockKernels();
   if (runsStockKernels) {
     await step("stock kernels on this host", test(GUEST_TESTS), total);
+    if (executable !== undefined) {
+      await step("the executable in a bare root", inBareRoot(executable), total);
+    }
   } else {
     const tests = [DIRECT_TESTS, ...guestTests().filter((file) => file !== REBIND_TEST)];
     for (const each of tests) await labStep(each, total, again);
+    if (executable !== undefined) {
+      const title = "in the lab: the executable in a bare root";
+      await tried(title, inLab(inBareRoot(executable)), total, again);
+    }
   }
   if (again.length > 0) say(`run once more, as they failed: ${again.join("; ")}`);
 }
 
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 const began = performance.now();
+const folder = await Deno.makeTempDir({ prefix: "denovisor-run-" });
 try {
-  await (Deno.args.includes("--quick") ? quickGate(total) : everything(total));
+  await (Deno.args.includes("--quick") ? quickGate(folder, total) : everything(folder, total));
 } catch (error) {
   if (!(error instanceof AssetError)) throw error;
   Deno.stderr.writeSync(encoder.encode(`${error.message}\n`));
   total.failed++;
+} finally {
+  await Deno.remove(folder, { recursive: true });
 }
 const minutes = ((performance.now() - began) / 60_000).toFixed(1);
 say(`all in ${minutes} minutes`);

@@ -4,11 +4,12 @@
  */
 import { messageOf, statusOf } from "./errors.ts";
 import { parse } from "./program.ts";
-import { say, system } from "./system.ts";
+import { noteLoaded, say, system } from "./system.ts";
 import { verbs } from "./verbs.ts";
 
 /** Does what the command line says. @returns the exit status */
 export async function main(args: readonly string[]): Promise<number> {
+  noteLoaded();
   try {
     const call = parse(args, verbs, system);
     if (typeof call === "number") return call;

@@ -2,6 +2,10 @@
  * What the command line needs of the process it runs in, as an interface: tests give it a fake terminal.
  * @module
  */
+import { processStart } from "../ffi/process_start.ts";
+
+/** The mark on the process's own time line. */
+const PROGRAM_LOADED = "program loaded";
 
 /** Where input comes from. */
 export interface Input {
@@ -29,6 +33,14 @@ export interface Output {
   writeSync(bytes: Uint8Array): void;
 }
 
+/** What a process did before it knew what it is to do. */
+export interface Past {
+  /** When it began, as performance.now() tells time: before that was zero. */
+  readonly began: number;
+  /** What it had done when, as performance.now() tells time. */
+  readonly steps: readonly { readonly step: string; readonly at: number }[];
+}
+
 /** The process. */
 export interface System {
   readonly stdin: Input;
@@ -40,6 +52,8 @@ export interface System {
   suspend(): void;
   /** Ends the process at once. */
   exit(status: number): void;
+  /** What it has done so far; absent where that is nothing that can be told. */
+  past?(): Past;
 }
 
 function output(stream: typeof Deno.stdout): Output {
@@ -78,7 +92,21 @@ export const system: System = {
   },
   suspend: () => Deno.kill(Deno.pid, "SIGSTOP"),
   exit: (status) => Deno.exit(status),
+  past: () => ({
+    began: processStart(),
+    steps: [
+      { step: "runtime ready", at: 0 },
+      ...performance.getEntriesByName(PROGRAM_LOADED).map(({ startTime }) => {
+        return { step: PROGRAM_LOADED, at: startTime };
+      }),
+    ],
+  }),
 };
+
+/** Notes that the program has been loaded and begins with its work. */
+export function noteLoaded(): void {
+  performance.mark(PROGRAM_LOADED);
+}
 
 const encoder = new TextEncoder();
 

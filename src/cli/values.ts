@@ -47,6 +47,14 @@ export function parsePath(text: string): string {
   return text;
 }
 
+/** The name of a picture's file, which tells it from any other word behind its option. @throws {UsageError} */
+export function parsePicture(text: string): string {
+  if (/.\.svg$/i.test(text)) return text;
+  throw new UsageError(
+    "A picture is a file whose name ends in .svg. Without a picture, another option goes behind this one, or nothing.",
+  );
+}
+
 /** A file for the guest with the command line that its kernel is told for it. */
 export interface ModuleValue {
   readonly path: string;

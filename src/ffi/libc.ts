@@ -110,6 +110,8 @@ const FUNCTIONS = {
   sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // void *dlsym(void *handle, const char *symbol);
   dlsym: { parameters: ["pointer", "buffer"], result: "pointer" },
+  // int clock_gettime(clockid_t clockid, struct timespec *tp);
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   // long sysconf(int name);
   sysconf: { parameters: ["i32"], result: "i64" },
   // long syscall(SYS_io_uring_setup, u32 entries, struct io_uring_params *p);

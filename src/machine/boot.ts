@@ -9,7 +9,7 @@ import { architecture, type BootImage } from "../arch/mod.ts";
 import { EventFd } from "../ffi/mod.ts";
 import { Kvm, KVM_CAP, type Vcpu, type Vm } from "../kvm/mod.ts";
 import { GuestRam } from "../memory/mod.ts";
-import { ExitCounts, REQUEST_STOP, VcpuControl } from "../vcpu/mod.ts";
+import { ExitCounts, REQUEST_STOP, VcpuControl, VcpuMoments } from "../vcpu/mod.ts";
 import { type ConsolePort, deviceModule, type DeviceSpec } from "../../devices/mod.ts";
 import {
   BytesImage,
@@ -21,7 +21,7 @@ import {
   openImage,
 } from "../../loader/mod.ts";
 import { type CheckedConfig, ConfigError } from "./config.ts";
-import { irqLine, type VcpuJob } from "./vcpu_job.ts";
+import { irqLine } from "./vcpu_job.ts";
 import { VcpuThread } from "./vcpu_thread.ts";
 import { IoThreads } from "./io_threads.ts";
 import { createVirtioDevices } from "./virtio_devices.ts";
@@ -31,6 +31,9 @@ export interface MachineVcpu {
   readonly vcpu: Vcpu;
   readonly control: VcpuControl;
   readonly exits: ExitCounts;
+  readonly moments: VcpuMoments;
+  /** When its thread was spawned, as performance.now() tells time. */
+  readonly spawned: number;
   readonly thread: VcpuThread;
 }
 
@@ -66,8 +69,11 @@ export function buildMachine(
   mark("files and limits checked");
 
   // Their isolates come up in the background while the rest is built.
+  const spawned = performance.now();
   const threads = spawnThreads(config.cpus, stack);
   const io = stack.use(new IoThreads(config.devices, log));
+  mark("isolates spawned");
+
   const vm = stack.use(kvm.createVm());
   mark("virtual machine created");
 
@@ -91,10 +97,24 @@ export function buildMachine(
   const vcpus = threads.map((thread, index): MachineVcpu => {
     const vcpu = stack.use(vm.createVcpu(ids[index]));
     const exits = new ExitCounts(ExitCounts.allocate());
-    return { vcpu, thread, control: VcpuControl.create(), exits };
+    const moments = new VcpuMoments(VcpuMoments.allocate());
+    return { vcpu, control: VcpuControl.create(), exits, moments, thread, spawned };
   });
-  const devices = [...platform.devices, ...virtio.specs];
-  postJobs(vcpus, { vm: vm.spec, wiring: virtio.wiring, memory: ram.memory.spec, devices }, stack);
+  stack.defer(() => stopVcpus(vcpus));
+  // Each thread attaches to the machine while the rest of that is built, and parks.
+  for (const { vcpu, control, exits, moments, thread } of vcpus) {
+    thread.run({
+      vcpu: vcpu.spec,
+      vm: vm.spec,
+      wiring: virtio.wiring,
+      vcpuCount: config.cpus,
+      memory: ram.memory.spec,
+      devices: [...platform.devices, ...virtio.specs],
+      control: control.spec,
+      exits: exits.memory,
+      moments: moments.memory,
+    });
+  }
   mark("vCPUs created");
 
   const kernel = loadFiles(config, files, ram, virtio.parameters);
@@ -125,29 +145,10 @@ function spawnThreads(count: number, stack: AsyncDisposableStack): VcpuThread[] 
   });
 }
 
-/**
- * Hands each vCPU to its thread, which attaches to the machine while the rest of that is built, and parks.
- *
- * @param stack has the vCPUs stop before what they work with is given back: when a later step fails, nobody else does
- */
-function postJobs(
-  vcpus: readonly MachineVcpu[],
-  shared: Pick<VcpuJob, "vm" | "wiring" | "memory" | "devices">,
-  stack: AsyncDisposableStack,
-): void {
-  for (const { vcpu, control, exits, thread } of vcpus) {
-    thread.run({
-      ...shared,
-      vcpu: vcpu.spec,
-      vcpuCount: vcpus.length,
-      control: control.spec,
-      exits: exits.memory,
-    });
-  }
-  stack.defer(async () => {
-    requestOf(vcpus, REQUEST_STOP);
-    await Promise.all(vcpus.map(({ thread }) => thread.stopped));
-  });
+/** Has vCPUs stop before what they work with is given back: when a later step fails, nobody else does. */
+async function stopVcpus(vcpus: readonly MachineVcpu[]): Promise<void> {
+  requestOf(vcpus, REQUEST_STOP);
+  await Promise.all(vcpus.map(({ thread }) => thread.finished()));
 }
 
 /** Asks vCPUs for something, in whatever state they are. */

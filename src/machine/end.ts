@@ -19,10 +19,12 @@ export type MachineEnd =
   /** {@linkcode Machine.stop} was called. */
   | { readonly kind: "stopped" };
 
-/** One moment of a machine's start. */
+/** One moment of a machine's life. */
 export interface TimelineEntry {
   /** What was finished, such as `"kernel loaded"`. */
   readonly step: string;
   /** Milliseconds since {@linkcode Machine.create} was called. */
   readonly at: number;
+  /** When it began, in the same milliseconds, where that is not the end of the step before. */
+  readonly from?: number;
 }

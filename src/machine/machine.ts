@@ -93,11 +93,20 @@ export class Machine implements AsyncDisposable {
     return this.#built.ram.memory;
   }
 
-  /** The steps of the start so far, each with its time. */
+  /** What was done so far, from the first step of the start to the guest's end, each with its time and in its order. */
   get timeline(): readonly TimelineEntry[] {
-    const { firstByte } = this.console;
-    if (firstByte === undefined) return this.#marks;
-    return [...this.#marks, { step: "guest's first output", at: firstByte - this.#began }];
+    const { moments: { attached, entered }, spawned } = this.#built.vcpus[0];
+    const since = (time: number) => time - this.#began;
+    const entries = [...this.#marks];
+    const add = (step: string, time: number | undefined, from?: number) => {
+      if (time !== undefined) {
+        entries.push({ step, at: since(time), ...from && { from: since(from) } });
+      }
+    };
+    add("vCPU's isolate attached", attached, spawned);
+    add("guest entered", entered);
+    add("guest's first output", this.console.firstByte);
+    return entries.sort((a, b) => a.at - b.at);
   }
 
   /** What this host refused and the guest can do without, a line each. */
@@ -162,6 +171,7 @@ export class Machine implements AsyncDisposable {
     const { vcpus, io } = this.#built;
     const all = vcpus.map(({ thread }: MachineVcpu) => thread.stopped);
     const first = await Promise.race([...all, io.failed]);
+    this.#marks.push({ step: "guest's end", at: performance.now() - this.#began });
     this.#request(REQUEST_STOP);
     const stops = await Promise.all(all);
     // What the guest has given to its devices is done before the end is told.

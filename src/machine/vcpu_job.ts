@@ -13,6 +13,7 @@ import {
   runVcpu,
   VcpuControl,
   type VcpuControlSpec,
+  VcpuMoments,
   type VcpuStop,
 } from "../vcpu/mod.ts";
 import {
@@ -36,6 +37,8 @@ export interface VcpuJob {
   readonly control: VcpuControlSpec;
   /** What {@linkcode ExitCounts.allocate} gave. */
   readonly exits: SharedArrayBuffer;
+  /** What {@linkcode VcpuMoments.allocate} gave. */
+  readonly moments: SharedArrayBuffer;
 }
 
 /** An interrupt line behind an irqfd. */
@@ -98,12 +101,15 @@ export function runVcpuJob(job: VcpuJob): VcpuStop {
   const requests = new RequestNote();
   const vcpu = architecture.attachVcpu(job.vcpu);
   const buses = attachDevices(job, attachContext(job, memory, control, requests));
+  const moments = new VcpuMoments(job.moments);
+  moments.noteAttached();
   return runVcpu({
     vcpu,
     ...buses,
     control,
     requests,
     exits: new ExitCounts(job.exits),
+    entering: () => moments.noteEntered(),
     describe: (reason) => ({
       reason,
       vcpu: vcpu.id,

@@ -46,9 +46,14 @@ export class VcpuThread {
     return this.#stopped.promise;
   }
 
+  /** Resolves when it runs no vCPU: at once, or when that has stopped. */
+  async finished(): Promise<void> {
+    if (this.#running) await this.#stopped.promise;
+  }
+
   /** Ends the Worker. A vCPU that runs must have been asked to stop. */
   async release(): Promise<void> {
-    if (this.#running) await this.#stopped.promise;
+    await this.finished();
     this.#worker.terminate();
   }
 

@@ -4,6 +4,7 @@
  */
 export * from "./control.ts";
 export * from "./exit_counts.ts";
+export * from "./moments.ts";
 export * from "./requests.ts";
 export * from "./run_loop.ts";
 export * from "./stop.ts";

@@ -30,6 +30,8 @@ export interface RunLoop {
   /** Where the devices on the buses note what the guest asks for. */
   readonly requests: RequestNote;
   readonly exits: ExitCounts;
+  /** Called once, before the guest is entered for the first time. */
+  entering?(): void;
   /** Tells of an exit that ends the run; `reason` is what is known at once. */
   describe(reason: string): CrashReport;
 }
@@ -54,6 +56,7 @@ function enterUntilStopped(loop: RunLoop): VcpuStop {
   const bytes = run.bytes;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!obey(control)) return { kind: "stopped" };
+  loop.entering?.();
   for (;;) {
     if (vcpu.run() !== 0) {
       // A kick, or a processor that has just been woken. KVM has finished the last access by now.

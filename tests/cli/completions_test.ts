@@ -221,7 +221,7 @@ for (const shell of ["bash", "zsh"] as const) {
         const lines = {
           "denovisor do": "denovisor doctor ",
           "denovisor run --tr": `denovisor run --transport${shell === "zsh" ? "=" : " "}`,
-          "denovisor run --timel": "denovisor run --timeline ",
+          "denovisor run --timel": `denovisor run --timeline${shell === "zsh" ? "=" : " "}`,
           "denovisor run --transport=p": "denovisor run --transport=pci ",
           "denovisor run run": "denovisor run run.img ",
           "denovisor run --initrd a": "denovisor run --initrd a\\ b.img ",

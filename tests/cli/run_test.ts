@@ -126,6 +126,48 @@ Deno.test("--timeline tells the steps on standard error", async () => {
   assert.equal(it.system.err, "denovisor: timeline:\ndenovisor:       1.0 ms  built\n");
 });
 
+Deno.test("where the process's past is known, the timeline counts from its start", async () => {
+  const system = new FakeSystem(false);
+  const factory = new FakeFactory();
+  Object.assign(system, { past: () => ({ began: -8, steps: [{ step: "runtime ready", at: 0 }] }) });
+  const status = runWith(factory.create, ["vmlinuz"], optionsOf("--timeline"), system);
+  (await factory.machine()).end({ kind: "exit", status: 0 });
+  await status;
+  const steps = [...system.err.matchAll(/([\d.]+) ms {2}(.*)/g)].map(([, at, step]) => [step, +at]);
+  assert.deepEqual(steps.map(([step]) => step), [
+    "process started",
+    "runtime ready",
+    "command line understood",
+    "built",
+    "machine given back",
+  ]);
+  assert.deepEqual(steps.slice(0, 2), [["process started", 0], ["runtime ready", 8]]);
+});
+
+Deno.test("--timeline=FILE.svg draws a picture in place of the lines", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const it = start(`--timeline=${folder}/start.svg`);
+    (await it.factory.machine()).end({ kind: "exit", status: 0 });
+    assert.equal(await it.status, 0);
+    assert.equal(it.system.err, "");
+    assert.match(await Deno.readTextFile(`${folder}/start.svg`), /^<svg [^]*>built<[^]*<\/svg>\n$/);
+
+    const lost = start(`--timeline=${folder}/none/start.svg`);
+    (await lost.factory.machine()).end({ kind: "exit", status: 0 });
+    assert.equal(await lost.status, 125);
+    assert.match(lost.system.err, /^denovisor: --timeline: No such file/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a word behind --timeline that is no picture is refused with what to do", () => {
+  const system = new FakeSystem(false);
+  assert.equal(parse(["run", "--timeline", "vmlinuz"], verbs, system), 123);
+  assert.match(system.err, /'vmlinuz' is invalid.*ends in \.svg/);
+});
+
 Deno.test("a crash is reported with its details", async () => {
   const it = start();
   const report = { reason: "triple fault", vcpu: 0, details: ["rip 0"] };

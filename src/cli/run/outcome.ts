@@ -74,11 +74,6 @@ function consoleLines(lines: readonly string[]): string[] {
   return ["the last lines of the console:", ...lines.map((line) => `  ${line}`)];
 }
 
-/** The steps of a start with the time of each, in lines. */
-export function timelineLines(timeline: readonly TimelineEntry[]): string[] {
-  return timeline.map(({ step, at }) => `${at.toFixed(1).padStart(9)} ms  ${step}`);
-}
-
 /** How a run ended, for scripts: the shape of `denovisor run --json`. */
 export interface RunReport {
   /** The exit status of `denovisor`. */
@@ -91,7 +86,7 @@ export interface RunReport {
   readonly restarts: number;
   /** From the call to the end. */
   readonly milliseconds: number;
-  /** The steps of the last machine's start; `at` is in milliseconds since that began. */
+  /** The steps of the last machine's life; `at` is in milliseconds since it was begun to be built. */
   readonly timeline: readonly TimelineEntry[];
   /** For each vCPU of the last machine, how often it left the guest, by the exit's name. */
   readonly exits: readonly Readonly<Record<string, number>>[];
@@ -102,7 +97,10 @@ export function reportOf(result: RunResult): RunReport {
   const { end, restarts, milliseconds, exits } = result;
   const status = statusOfEnd(end);
   // Microseconds are more than the clock is good for.
-  const timeline = result.timeline.map(({ step, at }) => ({ step, at: Number(at.toFixed(3)) }));
+  const rounded = (time: number) => Number(time.toFixed(3));
+  const timeline = result.timeline.map(({ step, at, from }) => {
+    return { step, at: rounded(at), ...from === undefined ? {} : { from: rounded(from) } };
+  });
   return {
     status,
     end,

@@ -3,14 +3,16 @@
  * @module
  */
 import { END_OF_INPUT } from "../../machine/built_in_guest.ts";
+import type { TimelineEntry } from "../../machine/end.ts";
 import { Machine } from "../../machine/mod.ts";
 import { HostError, messageOf, statusOf } from "../errors.ts";
 import { print, say, type System } from "../system.ts";
 import { configurationOf } from "./configuration.ts";
 import type { CreateMachine } from "./machine.ts";
-import { messagesOf, reportOf, reportOfError, type RunReport, timelineLines } from "./outcome.ts";
+import { messagesOf, reportOf, reportOfError, type RunReport } from "./outcome.ts";
 import { runMachine, type RunRequest, type RunResult } from "./session.ts";
 import type { RunOptions } from "./spec.ts";
+import { timelineLines, timelineSvg, wholeTimeline } from "./timeline.ts";
 
 /** The action of the verb. @returns the exit status */
 export function run(
@@ -32,8 +34,13 @@ export async function runWith(
   let report: RunReport;
   try {
     const request = requestOf(kernel, options);
+    const understood = performance.now();
+    const past = options.timeline === undefined ? undefined : system.past?.();
     const result = await runMachine(request, system, create);
-    if (options.timeline) say(system, ["timeline:", ...timelineLines(result.timeline)].join("\n"));
+    if (options.timeline !== undefined) {
+      const whole = past === undefined ? result.timeline : wholeTimeline(past, understood, result);
+      showTimeline(whole, options.timeline, system);
+    }
     const messages = [
       ...messagesOf(result, request.console.kind === "stdio"),
       ...await hint(result),
@@ -79,6 +86,23 @@ async function hint({ end }: RunResult): Promise<string[]> {
 
 function crashText({ reason, details }: { reason: string; details: readonly string[] }): string {
   return [reason, ...details].join("\n");
+}
+
+/** Shows a timeline in lines, or as a picture in a file. @throws {HostError} a file that can't be written */
+function showTimeline(
+  timeline: readonly TimelineEntry[],
+  picture: string | true,
+  system: System,
+): void {
+  if (picture === true) {
+    say(system, ["timeline:", ...timelineLines(timeline)].join("\n"));
+    return;
+  }
+  try {
+    Deno.writeTextFileSync(picture, timelineSvg(timeline));
+  } catch (cause) {
+    throw new HostError(`--timeline: ${messageOf(cause)}`, { cause });
+  }
 }
 
 /** Writes the report where the options want it. @returns the exit status */

@@ -42,6 +42,10 @@ export interface RunResult {
   readonly milliseconds: number;
   /** Of the last machine; empty where none came to be. */
   readonly timeline: readonly TimelineEntry[];
+  /** When that machine was begun to be built, as performance.now() tells time. */
+  readonly created: number;
+  /** When it had been given back. */
+  readonly released: number;
   /** For each vCPU of the last machine, how often it left the guest, by the exit's name. */
   readonly exits: readonly Readonly<Record<string, number>>[];
   /** The last lines of the console. */
@@ -60,6 +64,7 @@ class Session implements Disposable {
   readonly stopper = new Stopper();
   #restarts = 0;
   #timeline: readonly TimelineEntry[] = [];
+  #created = 0;
   #exits: readonly Readonly<Record<string, number>>[] = [];
   readonly #began = performance.now();
   readonly #input = new GuestInput();
@@ -109,6 +114,8 @@ class Session implements Disposable {
         restarts: this.#restarts,
         milliseconds: this.#milliseconds,
         timeline: this.#timeline,
+        created: this.#created,
+        released: performance.now(),
         exits: this.#exits,
         lastLines: this.#output.lastLines,
         interactive: this.#interactive,
@@ -120,6 +127,7 @@ class Session implements Disposable {
   async #once(): Promise<RunEnd> {
     const { stopper } = this;
     let machine: RunnableMachine;
+    this.#created = performance.now();
     try {
       machine = await this.create(this.request.config, {
         signal: stopper.signal,

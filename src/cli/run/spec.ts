@@ -3,7 +3,14 @@
  * @module
  */
 import { EXIT_STATUSES } from "../exit_status.ts";
-import { parseAddress, parseConsole, parseCount, parseDuration, parseModule } from "../values.ts";
+import {
+  parseAddress,
+  parseConsole,
+  parseCount,
+  parseDuration,
+  parseModule,
+  parsePicture,
+} from "../values.ts";
 import { choice, defineVerb, FILE, file, flag, list, value, type ValuesOf } from "../verb.ts";
 import type { Candidate, Place, Shape, ValueSpec } from "../verb.ts";
 import { deviceOptions, deviceSections } from "./device_options.ts";
@@ -42,6 +49,16 @@ const consoleOption: ValueSpec<ReturnType<typeof parseConsole>> = {
     "serial,stdio",
   ),
   shape: CONSOLE,
+};
+
+const timelineOption: ValueSpec<string | true> = {
+  ...value(
+    "FILE.svg",
+    parsePicture,
+    "tell on standard error when each step was done, from the process's start on; or draw a picture of it",
+  ),
+  shape: FILE,
+  bare: true,
 };
 
 /** The options of `denovisor run`. Those that the machine's configuration has too bear the same names. */
@@ -86,7 +103,7 @@ export const runOptions = {
   config: file("a JSON file with the machine's configuration"),
   timeout: value("TIME", parseDuration, "stop the machine after a time, such as 30s or 2m"),
   onReboot: choice("WHAT", ["exit", "restart"], "what a reset by the guest does", "exit"),
-  timeline: flag("tell on standard error when each step of the start was done"),
+  timeline: timelineOption,
   json: flag("end with one line of JSON on standard error: how the run ended"),
   jsonFile: file("write that JSON to a file"),
 } as const;

@@ -50,6 +50,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "src/guest",
     "src/rootfs",
     "src/memory",
+    "src/kvm",
     "src/parts",
     "devices",
     "loader",

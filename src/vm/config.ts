@@ -23,3 +23,8 @@ export async function prepare(config: StartConfig, _options: StartOptions): Prom
   const { onReset = "end", ...core } = config;
   return { config: core, onReset, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
+
+/** Whether what a machine boots is surely a stock kernel, and not a small program of somebody's own. */
+export function needsLinux({ kernel, initrd }: StartConfig): boolean {
+  return initrd !== undefined || typeof kernel !== "string" && !("bytes" in kernel);
+}

@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { compareExits, exitsTable } from "./exits.ts";
 import { describeHost } from "./host.ts";
 import { compareIdle, idleTable } from "./idle.ts";
+import { compareStart, startTable } from "./start.ts";
 import { compareSpeed, speedTable, type Subject } from "./virtio_speed.ts";
 
 /** How much a comparison is to measure. */
@@ -33,6 +34,10 @@ const SUBJECTS: Readonly<Record<string, (extent: Extent) => Promise<Outcome>>> =
   async idle(extent) {
     const result = await compareIdle(extent);
     return { result, table: idleTable(result) };
+  },
+  async start(extent) {
+    const result = await compareStart(extent);
+    return { result, table: startTable(result) };
   },
 };
 

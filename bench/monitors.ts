@@ -35,30 +35,36 @@ export interface Monitor {
   readonly name: string;
   /** The command line by which it runs a guest. */
   command(guest: Guest): [string, ...string[]];
-  /** Its own status, when the guest's is 0. */
-  readonly success: number;
+  /** Its own status, when the guest ends with one. */
+  statusOf(guest: number): number;
 }
 
 const MEMORY_MIB = 64;
 
 const { virtioMmioPlaces: [first, second], virtioMmioPlaces } = architecture;
 
-/** This project, by its command line. */
-export const denovisor: Monitor = {
-  name: "denovisor",
-  success: 0,
-  command({ program, parameters, devices: { disk, tap, idlers } }) {
-    const mmio = `${first.base},${second.base - first.base},${virtioMmioPlaces.length}`;
-    return [
-      ...PROGRAM,
-      ...["run", program, "--memory", `${MEMORY_MIB}M`, "--transport", "mmio"],
-      ...["--cmdline", cmdline({ mmio, ...parameters })],
-      ...disk === undefined ? [] : ["--disk", disk],
-      ...tap === undefined ? [] : ["--net", tap],
-      ...idlers === true ? ["--rng", "--balloon", "--port", "idle,file=/dev/null"] : [],
-    ];
-  },
-};
+/** This project, by a command line of its own. */
+export function denovisorAs(program: readonly [string, ...string[]]): Monitor {
+  return {
+    name: "denovisor",
+    statusOf: (guest) => guest,
+    command: (guest) => [...program, ...runArguments(guest)],
+  };
+}
+
+/** This project, as tests run it. */
+export const denovisor = denovisorAs(PROGRAM);
+
+function runArguments({ program, parameters, devices: { disk, tap, idlers } }: Guest): string[] {
+  const mmio = `${first.base},${second.base - first.base},${virtioMmioPlaces.length}`;
+  return [
+    ...["run", program, "--memory", `${MEMORY_MIB}M`, "--transport", "mmio"],
+    ...["--cmdline", cmdline({ mmio, ...parameters })],
+    ...disk === undefined ? [] : ["--disk", disk],
+    ...tap === undefined ? [] : ["--net", tap],
+    ...idlers === true ? ["--rng", "--balloon", "--port", "idle,file=/dev/null"] : [],
+  ];
+}
 
 /** Where QEMU's microVM has its devices (hw/i386/microvm.c). */
 const QEMU_PLACES = "0xfeb00000,512,24";
@@ -67,7 +73,7 @@ const QEMU_PLACES = "0xfeb00000,512,24";
 export const qemu: Monitor = {
   name: "QEMU",
   // The debug exit doubles the status and adds one.
-  success: 1,
+  statusOf: (guest) => guest * 2 + 1,
   command({ program, parameters, devices: { disk, tap, idlers } }) {
     return [
       "qemu-system-x86_64",
@@ -124,7 +130,7 @@ export async function runGuest(
   }).output();
   const decoder = new TextDecoder();
   const text = decoder.decode(stdout);
-  if (code === monitor.success) return text;
+  if (code === monitor.statusOf(0)) return text;
   throw new CommandError(command, code, `${text}${decoder.decode(stderr)}`);
 }
 

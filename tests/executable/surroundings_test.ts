@@ -129,6 +129,26 @@ guestTest(
 );
 
 guestTest(
+  "passes its own test where it has next to nothing",
+  async () => {
+    const program = await copyExecutable("of-a-hermit");
+    // No environment, no network, no folder, nothing to write to, nothing to read, and no rights but to KVM.
+    const script = KVM_OF_GROUP + `
+mkdir /mnt/gone && cd /mnt/gone && rmdir /mnt/gone
+for folder in / /mnt /tmp /dev/shm; do mount -o remount,bind,ro "$folder" 2>/dev/null || true; done
+${AS_USER.replace("exec", "exec unshare --net env -i")} <&-`;
+    const { status, out, err } = await runBy(apart(script), ["self-test", "--json"], { program });
+    assert.deepEqual([status, err], [0, ""], out);
+    const { passed, failed } = JSON.parse(out);
+    assert.equal(failed, 0);
+    assert(passed > 20, out);
+  },
+  "root",
+  "unshare",
+  "setpriv",
+);
+
+guestTest(
   "tells a user who isn't in the group what is missing",
   async () => {
     const program = await copyExecutable("of-nobody");

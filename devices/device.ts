@@ -14,6 +14,7 @@
 import type { BusDevice, DeviceLock, IrqLine } from "../src/bus/mod.ts";
 import type { GuestMemory } from "../src/memory/mod.ts";
 import type { DeviceState } from "./state.ts";
+import type { UserModules } from "./user/modules.ts";
 
 /** The part of a spec that every device has. The whole of a spec can be structured-cloned. */
 export interface DeviceSpec {
@@ -67,6 +68,8 @@ export interface AttachContext {
    * the host inside a register access asks at least every 100 ms and gives up when it is true.
    */
   interrupted(): boolean;
+  /** The modules of the user's own devices that this isolate has imported; left out where a machine has none. */
+  readonly userModules?: UserModules;
 }
 
 /** One range of addresses at which an attached device answers. */

@@ -35,4 +35,5 @@ export * from "./pci/mod.ts";
 export * from "./read_options.ts";
 export * from "./registry.ts";
 export * from "./state.ts";
+export * from "./user/mod.ts";
 export * from "./virtio/mod.ts";

@@ -49,6 +49,8 @@ export interface DeviceOptions<
   /** The property that the first word of `--disk PATH,...` gives without its name. */
   readonly main?: string;
   readonly fields: F;
+  /** Whether there may be properties that the table doesn't know: a device that is the user's own has others. */
+  readonly isOpen?: true;
   /**
    * Checks what single properties can't tell: which of them go together.
    *

@@ -94,8 +94,12 @@ function unknownProperty(name: string, fields: OptionFields): string {
   return `${name}: there is no such property; ${hint}`;
 }
 
-/** `PATH,KEY=VALUE,FLAG` as an object. A comma inside a value is written twice. */
-function splitText(options: DeviceOptions, text: string): Record<string, unknown> {
+/**
+ * `PATH,KEY=VALUE,FLAG` as an object. A comma inside a value is written twice.
+ *
+ * @throws {OptionsError} for a property that is given twice
+ */
+export function splitText(options: DeviceOptions, text: string): Record<string, unknown> {
   const given: Record<string, unknown> = {};
   const problems: string[] = [];
   const words = text === "" ? [] : text.split(/(?<!,),(?!,)/);
@@ -121,7 +125,9 @@ export function usage(options: DeviceOptions): string {
   const properties = "KEY[=VALUE],...";
   if (main === undefined) return properties;
   const value = fields[main].value ?? main;
-  return Object.keys(fields).length === 1 ? value : `${value}[,${properties}]`;
+  return Object.keys(fields).length === 1 && options.isOpen !== true
+    ? value
+    : `${value}[,${properties}]`;
 }
 
 /** The properties of a table, a line each, for help. */

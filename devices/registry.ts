@@ -15,6 +15,8 @@ import { virtioMmio } from "./virtio/transport/mmio.ts";
 import { vsock } from "./virtio/vsock/mod.ts";
 import type { AttachContext, AttachedDevice, DeviceModule, DeviceSpec } from "./device.ts";
 import { pciHost } from "./pci/mod.ts";
+import { userBus } from "./user/bus_device.ts";
+import type { UserModules } from "./user/modules.ts";
 import { acpiPm, debugExit, i8042, port92, postCode, rtc, serial } from "./legacy/mod.ts";
 
 /** Every kind of virtio device that there is, in the order in which machines plug them in. */
@@ -38,6 +40,7 @@ const modules: readonly DeviceModule<never, DeviceSpec>[] = [
   port92,
   virtioMmio,
   pciHost,
+  userBus,
 ];
 
 const byKind = new Map(modules.map((module) => [module.kind, module]));
@@ -67,10 +70,11 @@ export type DeviceFields = {
 /**
  * The module of a kind of virtio device.
  *
+ * @param userModules where a user's own kinds are, which are called by the URLs of their modules
  * @throws {UnknownDeviceError} If there is no such kind.
  */
-export function virtioModule(kind: string): VirtioModule {
-  const module = virtioModules.find((module) => module.kind === kind);
+export function virtioModule(kind: string, userModules?: UserModules): VirtioModule {
+  const module = virtioModules.find((module) => module.kind === kind) ?? userModules?.virtio(kind);
   if (module === undefined) throw new UnknownDeviceError(kind, virtioModules.map((m) => m.kind));
   return module;
 }

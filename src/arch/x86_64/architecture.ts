@@ -2,7 +2,15 @@
  * x86-64 as a machine sees it: the steps of this folder, behind the door that all architectures share.
  * @module
  */
-import { describeExit, KVM_CAP, Vcpu, Vm, type X86VcpuSpec } from "../../kvm/mod.ts";
+import {
+  describeExit,
+  type Kvm,
+  KVM_CAP,
+  type KvmCpuidEntry2,
+  Vcpu,
+  Vm,
+  type X86VcpuSpec,
+} from "../../kvm/mod.ts";
 import type { Architecture, PluggedDevices } from "../architecture.ts";
 import { POWER_REGISTERS } from "./acpi/mod.ts";
 import type { BootImage } from "./boot_image.ts";
@@ -23,6 +31,17 @@ import { configureBoot, configureVcpu } from "./setup.ts";
 /** Where flat images go: where a BIOS puts a boot sector, and the first byte above 1 MiB. */
 const FLAT_ADDRESS = { 16: 0x7c00, 32: HIGH_MEMORY_START, 64: HIGH_MEMORY_START } as const;
 
+/** What was asked of each open /dev/kvm: it always says the same, and a boot wants to know it three times. */
+const cpuids = new WeakMap<Kvm, readonly KvmCpuidEntry2[]>();
+
+function supportedCpuid(kvm: Kvm): readonly KvmCpuidEntry2[] {
+  const known = cpuids.get(kvm);
+  if (known !== undefined) return known;
+  const leaves = kvm.getSupportedCpuid();
+  cpuids.set(kvm, leaves);
+  return leaves;
+}
+
 const NOTHING: PluggedDevices = { virtioMmio: [], pci: false };
 
 /** The x86-64 architecture. */
@@ -36,7 +55,7 @@ export const x86_64: Architecture<BootImage, BootState> = {
   pci,
   fixedRoutes,
 
-  maximumRam: (kvm) => maximumRam(physicalAddressBits(kvm.getSupportedCpuid())),
+  maximumRam: (kvm) => maximumRam(physicalAddressBits(supportedCpuid(kvm))),
 
   vcpuIds: (cpus) => apicIds({ count: cpus }),
 
@@ -53,7 +72,7 @@ export const x86_64: Architecture<BootImage, BootState> = {
     configureBoot(memory, {
       image,
       topology: { count: cpus },
-      supportedCpuid: kvm.getSupportedCpuid(),
+      supportedCpuid: supportedCpuid(kvm),
       devices: [...acpiDevices, ...virtioMmioDevices(virtioMmio)],
       pci: hasPci ? { ...pci, configPort: CONFIG_PORT } : undefined,
       power: POWER_REGISTERS,
@@ -61,12 +80,12 @@ export const x86_64: Architecture<BootImage, BootState> = {
     }),
 
   configureVcpus(kvm, vcpus, bootState) {
-    const supportedCpuid = kvm.getSupportedCpuid();
+    const supported = supportedCpuid(kvm);
     const tscDeadlineTimer = kvm.checkExtension(KVM_CAP.TSC_DEADLINE_TIMER) > 0;
     const notes = new Set<string>();
     for (const [index, vcpu] of vcpus.entries()) {
       const skipped = configureVcpu(vcpu, {
-        supportedCpuid,
+        supportedCpuid: supported,
         topology: { count: vcpus.length },
         index,
         tscKhz: vcpu.getTscKhz(),

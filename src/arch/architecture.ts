@@ -61,6 +61,27 @@ export interface PciPlaces {
   pinGsi(device: number): number;
 }
 
+/** A range of addresses of one of the two spaces, and what answers there. */
+export interface ClaimedRange extends AddressRange {
+  readonly space: "pio" | "mmio";
+  readonly name: string;
+}
+
+/** Where devices that a user has written can be. */
+export interface UserPlaces {
+  /** For their ports, where nothing that kernels look for is. */
+  readonly ports: AddressRange;
+  /** For their memory-mapped registers. */
+  readonly mmio: AddressRange;
+  /**
+   * The global system interrupts that they can have, in the order in which they are to be taken: raised as edges.
+   * Some are also those of places for virtio-mmio devices.
+   */
+  readonly interrupts: readonly number[];
+  /** What KVM itself answers, before any device could. */
+  readonly claimed: readonly ClaimedRange[];
+}
+
 /** What was plugged into a machine beside its platform devices, for the tables of its firmware. */
 export interface PluggedDevices {
   /** The places of virtio devices with the MMIO transport; those that its tables are to announce. */
@@ -96,6 +117,7 @@ export interface Architecture<Image, Boot> {
    */
   virtioMmioParameters(places: readonly VirtioMmioPlace[]): string;
   readonly pci: PciPlaces;
+  readonly userPlaces: UserPlaces;
   /**
    * Where KVM's own interrupt controllers have each GSI lead to: what must be repeated whenever the table of
    * routes is replaced (KVM_SET_GSI_ROUTING).

@@ -23,6 +23,7 @@ import {
   CONFIG_PORT,
   fixedRoutes,
   pci,
+  userPlaces,
   virtioMmioParameters,
   virtioMmioPlaces,
 } from "./plugging.ts";
@@ -53,6 +54,7 @@ export const x86_64: Architecture<BootImage, BootState> = {
   virtioMmioPlaces,
   virtioMmioParameters,
   pci,
+  userPlaces,
   fixedRoutes,
 
   maximumRam: (kvm) => maximumRam(physicalAddressBits(supportedCpuid(kvm))),

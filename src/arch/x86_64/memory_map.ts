@@ -7,7 +7,7 @@
  * 0x000e_0000  RSDP and ACPI tables ┐ announced as reserved, where a PC has its BIOS: the two places
  * 0x000f_0000  MP table             ┘ in which a kernel without our hints searches for them
  * 0x0010_0000  RAM up to the device hole
- * 0xc000_0000  device hole: PCI window, ECAM, virtio-mmio, IOAPIC, LAPIC, KVM's own pages
+ * 0xc000_0000  device hole: PCI window, ECAM, virtio-mmio, users' own devices, IOAPIC, LAPIC, KVM's own pages
  * 0x1_0000_0000 the rest of the RAM
  * ```
  *
@@ -73,6 +73,8 @@ export const PCI_ECAM = range("PCI ECAM", 0xe000_0000, MIB);
 export const VIRTIO_MMIO = range("virtio-mmio", 0xf000_0000, 0x0100_0000);
 /** One page for each virtio-mmio device, so that a guest can map each alone. */
 export const VIRTIO_MMIO_WINDOW = 4 * KIB;
+/** Registers of devices that users have written. */
+export const USER_MMIO = range("users' devices", 0xf100_0000, 0x0100_0000);
 /** The I/O APIC of KVM's interrupt controller, at the address that every PC uses (82093AA, 3.0). */
 export const IOAPIC = range("IOAPIC", 0xfec0_0000, 4 * KIB);
 /** The local APICs, at their reset address (Intel SDM volume 3, 11.4.1). */

@@ -20,6 +20,7 @@ const DEVICES = [
   map.PCI_MMIO32,
   map.PCI_ECAM,
   map.VIRTIO_MMIO,
+  map.USER_MMIO,
   map.IOAPIC,
   map.LAPIC,
   map.KVM_IDENTITY_MAP,

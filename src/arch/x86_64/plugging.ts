@@ -8,8 +8,20 @@
  * @module
  */
 import { KVM_IRQ_ROUTING, KVM_IRQCHIP } from "../../kvm/mod.ts";
-import type { GsiRoute, PciPlaces, VirtioMmioPlace } from "../architecture.ts";
-import { MESSAGES, PCI_ECAM, PCI_MMIO32, VIRTIO_MMIO, VIRTIO_MMIO_WINDOW } from "./memory_map.ts";
+import type { GsiRoute, PciPlaces, UserPlaces, VirtioMmioPlace } from "../architecture.ts";
+import {
+  IOAPIC,
+  KVM_IDENTITY_MAP,
+  KVM_TSS,
+  LAPIC,
+  MESSAGES,
+  type NamedRange,
+  PCI_ECAM,
+  PCI_MMIO32,
+  USER_MMIO,
+  VIRTIO_MMIO,
+  VIRTIO_MMIO_WINDOW,
+} from "./memory_map.ts";
 
 /** The pins of the I/O APIC; the GSIs behind them are free for messages. */
 export const IO_APIC_PINS = 24;
@@ -56,6 +68,27 @@ export const pci: PciPlaces = {
   messages: { base: MESSAGES.base, size: MESSAGES.size },
   firstMessageGsi: IO_APIC_PINS,
   pinGsi: (device) => FIRST_PCI_PIN + device % pciPins.length,
+};
+
+/** Ports at which KVM answers: 8259s with their edge/level registers, the 8254 and its speaker port. */
+const KVM_PORTS: readonly NamedRange[] = [
+  { name: "the interrupt controller", base: 0x20, size: 2 },
+  { name: "the timer", base: 0x40, size: 4 },
+  { name: "the timer", base: 0x61, size: 1 },
+  { name: "the interrupt controller", base: 0xa0, size: 2 },
+  { name: "the interrupt controller", base: 0x4d0, size: 2 },
+];
+
+/** Where users' devices go: the ISA interrupts from the other end than virtio-mmio devices. */
+export const userPlaces: UserPlaces = {
+  ports: { base: 0xe00, size: 0x100 },
+  mmio: { base: USER_MMIO.base, size: USER_MMIO.size },
+  interrupts: FREE_ISA_INTERRUPTS.toReversed(),
+  claimed: [
+    ...KVM_PORTS.map((range) => ({ ...range, space: "pio" as const })),
+    ...[IOAPIC, LAPIC, KVM_IDENTITY_MAP, KVM_TSS]
+      .map((range) => ({ ...range, name: `the ${range.name}`, space: "mmio" as const })),
+  ],
 };
 
 /**

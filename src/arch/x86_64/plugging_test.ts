@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { Kvm, KVM_IRQCHIP } from "../../kvm/mod.ts";
 import { kvmTest } from "../../kvm/test_guest.ts";
 import { VIRTIO_MMIO } from "./memory_map.ts";
-import { fixedRoutes, pci, virtioMmioParameters, virtioMmioPlaces } from "./plugging.ts";
+import {
+  fixedRoutes,
+  pci,
+  userPlaces,
+  virtioMmioParameters,
+  virtioMmioPlaces,
+} from "./plugging.ts";
+import { platformDevices } from "./platform.ts";
 
 Deno.test("each virtio-mmio place has a page and an interrupt of its own, away from legacy devices", () => {
   assert.equal(virtioMmioPlaces.length, 16);
@@ -24,6 +31,20 @@ Deno.test("PCI interrupt pins are spread over those that ISA does not have", () 
   const gsis = Array.from({ length: 31 }, (_, i) => pci.pinGsi(i + 1));
   assert.deepEqual([...new Set(gsis)].sort(), [16, 17, 18, 19, 20, 21, 22, 23]);
   assert.equal(pci.firstMessageGsi, 24);
+});
+
+Deno.test("users' devices have ports, addresses and interrupts that no device of every machine has", () => {
+  const { ports, mmio, interrupts, claimed } = userPlaces;
+  const windows = [{ ...ports, space: "pio" }, { ...mmio, space: "mmio" }];
+  for (const { space, base, size } of windows) {
+    for (const other of claimed.filter((range) => range.space === space)) {
+      assert.ok(other.base + other.size <= base || base + size <= other.base, other.name);
+    }
+  }
+  const irqs = platformDevices([]).map(({ irq }) => irq);
+  for (const gsi of interrupts) assert.ok(gsi < 16 && !irqs.includes(gsi), `GSI ${gsi}`);
+  // Those that virtio-mmio devices take last.
+  assert.equal(interrupts[0], Math.max(...virtioMmioPlaces.slice(0, 8).map(({ gsi }) => gsi)));
 });
 
 kvmTest("KVM takes the fixed routes, and they lead where its own did", () => {

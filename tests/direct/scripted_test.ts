@@ -76,7 +76,7 @@ testDirect(
     await vm.console.send("\0");
     await assert.rejects(waiting, (error) => {
       assert(error instanceof VmEndedError);
-      assert.match(error.message, /ended before never; the console's last lines:\n  ready/);
+      assert.match(error.message, /ended before never; the console's last lines:\n {2}ready/);
       return true;
     });
     await assert.rejects(event, VmEndedError);

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { Machine } from "../../mod.ts";
+import { Machine } from "../../src/machine/mod.ts";
 import { nativeMachine, testNative } from "./native_machine.ts";
 import { outcome, testDirect } from "./payload_machine.ts";
 

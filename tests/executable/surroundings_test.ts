@@ -71,7 +71,7 @@ for (
     ["no HOME", 'unset HOME; exec "$@"'],
     ["an empty HOME", 'HOME= exec "$@"'],
     ["a HOME that is a file", 'HOME=/etc/passwd exec "$@"'],
-    ["a HOME that isn't there", 'HOME=/nowhere exec "$@"'],
+    ["a HOME that isn't there", 'HOME=/proc/nowhere exec "$@"'],
     ["no PATH and no TMPDIR", 'unset PATH TMPDIR; exec "$@"'],
     ["a locale that isn't there", 'LC_ALL=xx_XX.latin1 LANG=C exec "$@"'],
     ["few descriptors", 'ulimit -n 64; exec "$@"'],
@@ -90,8 +90,7 @@ guestTest(
   async () => {
     await assertRuns('exec unshare --net "$@"');
   },
-  "root",
-  "unshare",
+  "root with namespaces",
 );
 
 guestTest(
@@ -99,8 +98,7 @@ guestTest(
   async () => {
     await assertRuns(apart(READ_ONLY));
   },
-  "root",
-  "unshare",
+  "root with namespaces",
 );
 
 guestTest(
@@ -109,9 +107,7 @@ guestTest(
     const program = await copyExecutable("of-a-user");
     await assertRuns(apart(KVM_OF_GROUP + AS_USER), { program });
   },
-  "root",
-  "unshare",
-  "setpriv",
+  "root with namespaces",
 );
 
 guestTest(
@@ -123,9 +119,7 @@ guestTest(
       program,
     });
   },
-  "root",
-  "unshare",
-  "setpriv",
+  "root with namespaces",
 );
 
 guestTest(
@@ -143,9 +137,7 @@ ${AS_USER.replace("exec", "exec unshare --net env -i")} <&-`;
     assert.equal(failed, 0);
     assert(passed > 20, out);
   },
-  "root",
-  "unshare",
-  "setpriv",
+  "root with namespaces",
 );
 
 guestTest(
@@ -158,9 +150,7 @@ guestTest(
     assert.match(err, /^denovisor: .*\/dev\/kvm/);
     assert.doesNotMatch(err, /\n\s+at /, "a user is shown no stack");
   },
-  "root",
-  "unshare",
-  "setpriv",
+  "root with namespaces",
 );
 
 executableTest(
@@ -171,8 +161,7 @@ executableTest(
     assert.notEqual(status, 0);
     assert.match(err, /\/proc/);
   },
-  "root",
-  "unshare",
+  "root with namespaces",
 );
 
 /** Names that Deno looks at to decide what it is (`dx` is a command runner, `node` stands for node). */
@@ -231,9 +220,7 @@ guestTest(
       assert.match(err, /unreadable.*read/);
     }
   },
-  "root",
-  "unshare",
-  "setpriv",
+  "root with namespaces",
 );
 
 guestTest("goes on, and restarts its guest, after its file was replaced and removed", async () => {

@@ -4,7 +4,7 @@
  */
 import { buildInitramfs, type InitramfsOptions, type KernelAsset } from "../assets/mod.ts";
 import { kernelAsset, type KernelFlavour, vmlinuxAsset } from "../assets/mod.ts";
-import { Machine, type MachineConfig, type MachineEnd } from "../../mod.ts";
+import { Machine, type MachineConfig, type MachineEnd } from "../../src/machine/mod.ts";
 import { probeStockKernels } from "../../src/machine/probe/probe.ts";
 
 /** Whether this host's KVM runs stock kernels; the guest tests are ignored by name where it does not. */

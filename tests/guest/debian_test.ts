@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { Machine } from "../../mod.ts";
-import { runText } from "../assets/command.ts";
+import { Machine } from "../../src/machine/mod.ts";
+import { runText } from "../../src/rootfs/command.ts";
 import { VSOCK_ECHO_PORT } from "../assets/mod.ts";
 import { spawnDenovisor } from "../cli/process.ts";
 import { guestTest } from "./boot.ts";

@@ -3,7 +3,7 @@
  * @module
  */
 import type { CpioEntry } from "../../loader/mod.ts";
-import { Machine, type MachineConfig } from "../../mod.ts";
+import { Machine, type MachineConfig } from "../../src/machine/mod.ts";
 import { Transcript } from "../../src/guest/transcript.ts";
 import { buildInitramfs, kernelAsset, vmlinuxAsset } from "../assets/mod.ts";
 

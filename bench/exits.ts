@@ -13,7 +13,7 @@
  */
 import { join } from "node:path";
 import type { VcpuStop } from "../src/vcpu/mod.ts";
-import { run } from "../tests/assets/command.ts";
+import { run } from "../src/rootfs/command.ts";
 import { assemble } from "../tests/payloads/assemble.ts";
 import { DEVICE, ExitGuest, PAYLOAD_ADDRESS, PORT } from "./exit_guest.ts";
 import type { ExitJob } from "./exit_run_loop.ts";
@@ -74,7 +74,7 @@ export interface ExitsResult {
 /**
  * Measures.
  *
- * @throws {AssetError} where gcc or binutils is not installed
+ * @throws {RootfsError} where gcc or binutils is not installed
  */
 export async function compareExits(options: ExitsOptions): Promise<ExitsResult> {
   const { rounds, warmUp = WARM_UP } = options;

@@ -8,8 +8,8 @@
  */
 import { architecture } from "../src/arch/mod.ts";
 import { Kvm } from "../src/kvm/mod.ts";
-import { findCommand } from "../tests/assets/command.ts";
-import { CommandError } from "../tests/assets/errors.ts";
+import { findCommand } from "../src/rootfs/command.ts";
+import { CommandError } from "../src/rootfs/errors.ts";
 import { PROGRAM } from "../tests/cli/process.ts";
 
 /** What a machine has beside a processor and a console. */

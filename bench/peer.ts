@@ -2,7 +2,7 @@
  * A program in C that does the same work as a bench, compiled for the occasion.
  * @module
  */
-import { runText } from "../tests/assets/command.ts";
+import { runText } from "../src/rootfs/command.ts";
 
 /** A running program, which does one wish after another: a byte of its input asks, a byte of its output answers. */
 export class Peer {

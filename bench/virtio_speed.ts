@@ -11,7 +11,7 @@
  */
 import { join } from "node:path";
 import { TestTap } from "../devices/virtio/net/testing/taps.ts";
-import { run } from "../tests/assets/command.ts";
+import { run } from "../src/rootfs/command.ts";
 import { compile } from "../tests/payloads/compile.ts";
 import {
   type Devices,
@@ -94,7 +94,7 @@ type Rates = Readonly<Record<string, number>>;
 /**
  * Measures.
  *
- * @throws {AssetError} where gcc is not installed
+ * @throws {RootfsError} where gcc is not installed
  * @throws {CommandError} for a guest that fails
  */
 export async function compareSpeed(subject: Subject, options: SpeedOptions): Promise<SpeedResult> {

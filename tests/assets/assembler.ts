@@ -5,7 +5,7 @@
  */
 
 import { join } from "node:path";
-import { findCommand, run } from "./command.ts";
+import { findCommand, run } from "../../src/rootfs/command.ts";
 
 /** Whether this machine has the assembler (Debian's binutils). */
 export const hasAssembler = findCommand("as") !== undefined && findCommand("objcopy") !== undefined;

@@ -11,14 +11,14 @@
 
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
-import { cached, removeUnused } from "./cache.ts";
-import { run } from "./command.ts";
-import { AssetError } from "./errors.ts";
-import { baseEntries, moduleEntries, storeInitramfs } from "./initramfs.ts";
-import { type KernelAsset, kernelAsset } from "./kernels.ts";
-import { resolveModules } from "./modules.ts";
-import { ensureDebianPackages } from "./packages.ts";
-import { Progress } from "./progress.ts";
+import { cached, removeUnused } from "../../src/rootfs/cache.ts";
+import { run } from "../../src/rootfs/command.ts";
+import { RootfsError } from "../../src/rootfs/errors.ts";
+import { baseEntries, moduleEntries, storeInitramfs } from "../../src/rootfs/initramfs.ts";
+import { type KernelAsset, kernelAsset } from "../../src/rootfs/kernels.ts";
+import { resolveModules } from "../../src/rootfs/modules.ts";
+import { ensureDebianPackages } from "../../src/rootfs/packages.ts";
+import { Progress } from "../../src/rootfs/progress.ts";
 
 /** Bumped when this file makes another image of the same parts. */
 const RECIPE = 1;
@@ -102,7 +102,7 @@ export interface DebianRootfs {
 /**
  * Gives the system, building its image the first time, which takes a minute.
  *
- * @throws {AssetError} when a part cannot be had, or the image would have to be built and we are not root.
+ * @throws {RootfsError} when a part cannot be had, or the image would have to be built and we are not root.
  */
 export async function debianRootfs(): Promise<DebianRootfs> {
   const kernel = await kernelAsset("cloud");
@@ -124,7 +124,7 @@ export async function debianRootfs(): Promise<DebianRootfs> {
 const KEPT_DAYS = 14;
 
 async function build(folder: string, kernel: KernelAsset, signal: AbortSignal): Promise<void> {
-  if (Deno.uid() !== 0) throw new AssetError("only root can build a Debian root file system");
+  if (Deno.uid() !== 0) throw new RootfsError("only root can build a Debian root file system");
   await ensureDebianPackages(NEEDS);
   const tree = join(folder, "tree");
   using progress = new Progress("building a Debian root file system");

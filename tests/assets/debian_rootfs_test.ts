@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { runText } from "./command.ts";
+import { runText } from "../../src/rootfs/command.ts";
 import { debianRootfs } from "./debian_rootfs.ts";
 
 Deno.test({

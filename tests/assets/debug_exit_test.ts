@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { assemble, hasAssembler } from "./assembler.ts";
-import { findCommand, runText } from "./command.ts";
+import { findCommand, runText } from "../../src/rootfs/command.ts";
 import { DEBUG_EXIT_ASSEMBLY, debugExitProgram } from "./debug_exit.ts";
 import { CODE_OFFSET } from "./elf.ts";
 

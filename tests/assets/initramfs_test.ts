@@ -8,10 +8,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { cpioArchive, type CpioEntry } from "../../loader/cpio.ts";
-import { busyboxAsset } from "./busybox.ts";
-import { findCommand, run, runText } from "./command.ts";
+import { busyboxAsset } from "../../src/rootfs/busybox.ts";
+import { findCommand, run, runText } from "../../src/rootfs/command.ts";
 import { buildInitramfs, type InitramfsOptions } from "./initramfs.ts";
-import { kernelAsset, type KernelFlavour, vmlinuxAsset } from "./kernels.ts";
+import { kernelAsset, type KernelFlavour, vmlinuxAsset } from "../../src/rootfs/kernels.ts";
 
 const ignore = findCommand("apt-get") === undefined;
 const QEMU = "qemu-system-x86_64";

@@ -5,11 +5,16 @@
  * @module
  */
 
-export { busyboxAsset } from "./busybox.ts";
-export { cached, cacheFolder } from "./cache.ts";
+export { busyboxAsset } from "../../src/rootfs/busybox.ts";
+export { cached, cacheFolder } from "../../src/rootfs/cache.ts";
 export { type DebianRootfs, debianRootfs, VSOCK_ECHO_PORT } from "./debian_rootfs.ts";
-export { AssetError, CommandError, MissingCommandsError } from "./errors.ts";
-export { type KernelAsset, kernelAsset, type KernelFlavour, vmlinuxAsset } from "./kernels.ts";
+export { CommandError, MissingCommandsError, RootfsError } from "../../src/rootfs/errors.ts";
+export {
+  type KernelAsset,
+  kernelAsset,
+  type KernelFlavour,
+  vmlinuxAsset,
+} from "../../src/rootfs/kernels.ts";
 export { GUEST_SETUP_FAILED, type GuestInitOptions } from "./guest_init.ts";
 export { buildInitramfs, type InitramfsOptions } from "./initramfs.ts";
-export { ensureDebianPackages } from "./packages.ts";
+export { ensureDebianPackages } from "../../src/rootfs/packages.ts";

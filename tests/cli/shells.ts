@@ -7,7 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
-import { findCommand } from "../assets/command.ts";
+import { findCommand } from "../../src/rootfs/command.ts";
 import type { Shell } from "../../src/cli/completions/spec.ts";
 
 /** Whether a shell can be asked on this host. */

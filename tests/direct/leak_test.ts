@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { runText } from "../assets/command.ts";
+import { runText } from "../../src/rootfs/command.ts";
 import { COMPILER } from "../payloads/compile.ts";
 import type { LeakReport } from "./leak_child.ts";
 import { testDirect } from "./payload_machine.ts";

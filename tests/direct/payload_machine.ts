@@ -6,7 +6,7 @@ import * as guest from "../../src/cli/self_test/guest.ts";
 import type { Outcome } from "../../src/cli/self_test/guest.ts";
 import { Kvm, KvmUnavailableError } from "../../src/kvm/mod.ts";
 import { Machine, type MachineConfig } from "../../src/machine/mod.ts";
-import { findCommand } from "../assets/command.ts";
+import { findCommand } from "../../src/rootfs/command.ts";
 import { assemble, canAssemble, type PayloadOptions } from "../payloads/assemble.ts";
 
 export { fields, ranges } from "../../src/cli/self_test/guest.ts";

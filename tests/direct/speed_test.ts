@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { type SpeedResult, speedTable, type Subject, SUBJECTS } from "../../bench/virtio_speed.ts";
 import { CAN_MAKE_TAPS } from "../../devices/virtio/net/testing/taps.ts";
-import { findCommand } from "../assets/command.ts";
+import { findCommand } from "../../src/rootfs/command.ts";
 import { COMPILER } from "../payloads/compile.ts";
 import { runCompare } from "./compare_process.ts";
 import { testDirect } from "./payload_machine.ts";

@@ -7,8 +7,8 @@
  */
 import { dirname, join } from "node:path";
 import type { CpioEntry } from "../../loader/cpio.ts";
-import { runText } from "../assets/command.ts";
-import { AssetError } from "../assets/errors.ts";
+import { runText } from "../../src/rootfs/command.ts";
+import { RootfsError } from "../../src/rootfs/errors.ts";
 
 /** Where the program is in its root. */
 export const PROGRAM_PATH = "/denovisor";
@@ -22,14 +22,14 @@ const MOUNT_POINTS = ["dev", "proc"] as const;
 /**
  * The files that a program is linked with, by the paths where its loader finds them; the loader is one of them.
  *
- * @throws {AssetError} when a library is missing, or the file is no program of this machine's.
+ * @throws {RootfsError} when a library is missing, or the file is no program of this machine's.
  */
 export async function sharedLibraries(program: string): Promise<string[]> {
   const listing = await runText(["ldd", program]);
   const missing = /^\s*(\S+) => not found/m.exec(listing);
-  if (missing !== null) throw new AssetError(`${program} needs ${missing[1]}, which is not here`);
+  if (missing !== null) throw new RootfsError(`${program} needs ${missing[1]}, which is not here`);
   const paths = [...listing.matchAll(/^\s*(?:\S+ => )?(\/\S+) \(0x/gm)].map((match) => match[1]);
-  if (paths.length === 0) throw new AssetError(`ldd names no library of ${program}`);
+  if (paths.length === 0) throw new RootfsError(`ldd names no library of ${program}`);
   return paths.sort();
 }
 
@@ -42,7 +42,7 @@ async function bareRootFiles(program: string): Promise<[path: string, from: stri
 /**
  * The entries of a program's bare root, for an archive.
  *
- * @throws {AssetError} when a library is missing
+ * @throws {RootfsError} when a library is missing
  */
 export async function bareRootEntries(program: string): Promise<CpioEntry[]> {
   const files = await bareRootFiles(program);

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { Layout } from "../../src/executable/layout.ts";
-import { run } from "../assets/command.ts";
+import { run } from "../../src/rootfs/command.ts";
 import {
   copyExecutable,
   executable,

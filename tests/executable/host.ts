@@ -7,7 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { findCommand } from "../assets/command.ts";
+import { findCommand } from "../../src/rootfs/command.ts";
 import { buildConsoleKernel } from "../cli/console_kernel.ts";
 import { EXECUTABLE, EXECUTABLE_VARIABLE, finish, type Left, ON } from "../cli/process.ts";
 

@@ -10,7 +10,7 @@
  * @module
  */
 import { join } from "node:path";
-import { findCommand } from "../assets/command.ts";
+import { findCommand } from "../../src/rootfs/command.ts";
 import { EXECUTABLE, EXECUTABLE_VARIABLE } from "../cli/process.ts";
 import { shellQuote } from "../lab/session.ts";
 import { makeBareRoot, PROGRAM_PATH } from "./bare_root.ts";

@@ -7,7 +7,7 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { CpioEntry } from "../../loader/mod.ts";
-import { findCommand, run, runText } from "../assets/command.ts";
+import { findCommand, run, runText } from "../../src/rootfs/command.ts";
 import { ensureDebianPackages } from "../assets/mod.ts";
 
 const E2FSPROGS = { "mkfs.ext4": "e2fsprogs", debugfs: "e2fsprogs", e2fsck: "e2fsprogs" };

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { run } from "../assets/command.ts";
+import { run } from "../../src/rootfs/command.ts";
 import {
   allocated,
   digestOf,

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { Transcript } from "../../src/guest/transcript.ts";
-import { run } from "../assets/command.ts";
+import { run } from "../../src/rootfs/command.ts";
 import { type DebianRootfs, debianRootfs } from "../assets/mod.ts";
 
 /** In the lab a system takes about a minute to its login prompt, and a busy host makes that some. */

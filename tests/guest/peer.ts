@@ -6,8 +6,8 @@ import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import type { CpioEntry } from "../../loader/mod.ts";
 import { cached } from "../assets/mod.ts";
-import { run, runText } from "../assets/command.ts";
-import { ensureDebianPackages, unpackPackage } from "../assets/packages.ts";
+import { run, runText } from "../../src/rootfs/command.ts";
+import { ensureDebianPackages, unpackPackage } from "../../src/rootfs/packages.ts";
 
 const SOURCE = join(import.meta.dirname!, "peer.c");
 /** Static, so that guests without libraries run it. */
@@ -28,7 +28,7 @@ export function transferBytes(mebibytes: number): number {
 /**
  * Builds `peer.c`, or finds it in the cache, and gives its path.
  *
- * @throws {AssetError} where there is no gcc
+ * @throws {RootfsError} where there is no gcc
  */
 export async function peerProgram(): Promise<string> {
   const hash = createHash("sha256").update(await Deno.readFile(SOURCE)).update(FLAGS.join(" "));
@@ -56,7 +56,7 @@ const ETHTOOL_FILES: readonly (readonly [from: string, to: string])[] = [
 /**
  * Debian's ethtool with its libraries, for a guest.
  *
- * @throws {AssetError} when it can't be had
+ * @throws {RootfsError} when it can't be had
  */
 export async function ethtoolFiles(): Promise<CpioEntry[]> {
   const folder = await cached("ethtool", async (into) => {

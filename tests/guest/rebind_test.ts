@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { GUEST_MAC, HostSocket, TestTap } from "../../devices/virtio/net/testing/taps.ts";
-import { runText } from "../assets/command.ts";
+import { runText } from "../../src/rootfs/command.ts";
 import { guestTest } from "./boot.ts";
 import { peer, peerFile, peerProgram, tell } from "./peer.ts";
 import { PeerGuest } from "./peer_guest.ts";

@@ -13,11 +13,11 @@
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { type CpioEntry, cpioPieces } from "../../loader/cpio.ts";
-import { baseEntries, moduleEntries } from "../assets/initramfs.ts";
-import { kernelAsset, vmlinuxAsset } from "../assets/kernels.ts";
-import { interruptible } from "../assets/interrupt.ts";
-import { resolveModules } from "../assets/modules.ts";
-import { ensureDebianPackages } from "../assets/packages.ts";
+import { baseEntries, moduleEntries } from "../../src/rootfs/initramfs.ts";
+import { kernelAsset, vmlinuxAsset } from "../../src/rootfs/kernels.ts";
+import { interruptible } from "../../src/rootfs/interrupt.ts";
+import { resolveModules } from "../../src/rootfs/modules.ts";
+import { ensureDebianPackages } from "../../src/rootfs/packages.ts";
 import { LabError } from "./errors.ts";
 import { holdKvmProgram } from "./hold_kvm.ts";
 import { FIND_PORT, PORT_PREFIX } from "./init.ts";
@@ -78,7 +78,7 @@ export interface BareResult {
  *
  * @param root what programs see of the lab
  * @throws {LabError} when the lab fails
- * @throws {AssetError} when what it needs can't be had
+ * @throws {RootfsError} when what it needs can't be had
  */
 export async function inBareLab<T>(
   root: readonly CpioEntry[],

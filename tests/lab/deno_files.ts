@@ -9,9 +9,9 @@
 
 import { createHash } from "node:crypto";
 import { dirname, join, resolve } from "node:path";
-import { cached, removeUnused } from "../assets/cache.ts";
-import { isAbsent, run } from "../assets/command.ts";
-import { ensureDebianPackages } from "../assets/packages.ts";
+import { cached, removeUnused } from "../../src/rootfs/cache.ts";
+import { isAbsent, run } from "../../src/rootfs/command.ts";
+import { ensureDebianPackages } from "../../src/rootfs/packages.ts";
 
 /** An image that no lab has used in so many days is removed from the cache. */
 const KEPT_DAYS = 14;
@@ -25,7 +25,7 @@ export const IMAGE_NEEDS = { "mkfs.ext4": "e2fsprogs", tar: "tar" } as const;
 /**
  * Gives the path of an ext4 image that holds this Deno as `deno`, building it the first time.
  *
- * @throws {AssetError} when it cannot be built.
+ * @throws {RootfsError} when it cannot be built.
  */
 export async function denoImage(): Promise<string> {
   const program = Deno.execPath();

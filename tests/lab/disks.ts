@@ -4,9 +4,9 @@
  * @module
  */
 
-import { CommandError } from "../assets/errors.ts";
-import { run } from "../assets/command.ts";
-import { ensureDebianPackages } from "../assets/packages.ts";
+import { CommandError } from "../../src/rootfs/errors.ts";
+import { run } from "../../src/rootfs/command.ts";
+import { ensureDebianPackages } from "../../src/rootfs/packages.ts";
 import { type CacheSelection, IMAGE_NEEDS } from "./deno_files.ts";
 
 /** A disk of the lab's. */

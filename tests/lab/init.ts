@@ -11,10 +11,10 @@
  * @module
  */
 
-import { baseEntries, moduleEntries, storeInitramfs } from "../assets/initramfs.ts";
-import type { KernelAsset } from "../assets/kernels.ts";
+import { baseEntries, moduleEntries, storeInitramfs } from "../../src/rootfs/initramfs.ts";
+import type { KernelAsset } from "../../src/rootfs/kernels.ts";
 import { deviceLinks } from "../assets/guest_init.ts";
-import { resolveModules } from "../assets/modules.ts";
+import { resolveModules } from "../../src/rootfs/modules.ts";
 import { holdKvmProgram } from "./hold_kvm.ts";
 
 /** A virtio-serial port's name in the lab is this and ours. */

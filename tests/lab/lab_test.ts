@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import { findCommand } from "../assets/command.ts";
+import { findCommand } from "../../src/rootfs/command.ts";
 import { CHECKOUT, LAB_STATUS, LabError, type LabTerminal, runInLab } from "./mod.ts";
 
 /** Without QEMU, or in the lab, where a lab would be emulated twice. */

@@ -5,10 +5,10 @@
  */
 
 import { join } from "node:path";
-import { busyboxAsset } from "../assets/busybox.ts";
-import { cached } from "../assets/cache.ts";
-import { run } from "../assets/command.ts";
-import type { KernelAsset } from "../assets/kernels.ts";
+import { busyboxAsset } from "../../src/rootfs/busybox.ts";
+import { cached } from "../../src/rootfs/cache.ts";
+import { run } from "../../src/rootfs/command.ts";
+import type { KernelAsset } from "../../src/rootfs/kernels.ts";
 
 /** Programs that the lab has where this machine has none; they are busybox's. */
 export const MODULE_PROGRAMS = ["modprobe", "insmod", "rmmod", "lsmod"] as const;
@@ -17,7 +17,7 @@ export const MODULE_PROGRAMS = ["modprobe", "insmod", "rmmod", "lsmod"] as const
  * Gives the path of a folder that can stand for `/lib/modules/VERSION`. A kernel that is unpacked
  * and not installed lacks the lists that modprobe reads; they are made the first time.
  *
- * @throws {AssetError} when they cannot be made.
+ * @throws {RootfsError} when they cannot be made.
  */
 export async function loadableModules(kernel: KernelAsset): Promise<string> {
   const inside = join("lib", "modules", kernel.version);

@@ -14,8 +14,8 @@
 
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { resolve } from "node:path";
-import { AssetError } from "../assets/errors.ts";
-import { interruptible } from "../assets/interrupt.ts";
+import { RootfsError } from "../../src/rootfs/errors.ts";
+import { interruptible } from "../../src/rootfs/interrupt.ts";
 import { LAB_STATUS, LabError } from "./errors.ts";
 import type { LabOptions, LabTiming } from "./options.ts";
 import { CHECKOUT, runInLab } from "./run.ts";
@@ -168,7 +168,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : LAB_STATUS.usage;
     if (error instanceof EndedByKeyboard) return ENDED_BY_KEYBOARD;
     if (error instanceof Deno.errors.BrokenPipe) return OUTPUT_CLOSED;
-    if (error instanceof AssetError) {
+    if (error instanceof RootfsError) {
       say(error.message);
       return LAB_STATUS.unavailable;
     }

@@ -5,9 +5,9 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { interruptible } from "../assets/interrupt.ts";
-import { kernelAsset, vmlinuxAsset } from "../assets/kernels.ts";
-import { ensureDebianPackages } from "../assets/packages.ts";
+import { interruptible } from "../../src/rootfs/interrupt.ts";
+import { kernelAsset, vmlinuxAsset } from "../../src/rootfs/kernels.ts";
+import { ensureDebianPackages } from "../../src/rootfs/packages.ts";
 import { Conversation } from "./conversation.ts";
 import { labEnvironment } from "./environment.ts";
 import { denoCacheFolder, denoImage, selectCache, transpile } from "./deno_files.ts";
@@ -39,7 +39,7 @@ const DEFAULT_BOOT_TIMEOUT_MS = 120_000;
  *
  * @param argv the program and its arguments.
  * @throws {LabError} when the lab fails before the command ends.
- * @throws {AssetError} when what it needs cannot be had.
+ * @throws {RootfsError} when what it needs cannot be had.
  * @throws the reason of `options.signal`, when that is aborted; a stream's error, when one fails.
  */
 export async function runInLab(

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { findCommand } from "../assets/command.ts";
+import { findCommand } from "../../src/rootfs/command.ts";
 import { SCRATCH_FOLDER } from "./disks.ts";
 import { MOUNT_9P, PORT_PREFIX, PROGRAMS_FOLDER } from "./init.ts";
 import { MODULE_PROGRAMS } from "./loadable_modules.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { runText } from "../assets/command.ts";
+import { runText } from "../../src/rootfs/command.ts";
 import { endMark, sessionScript, shellQuote } from "./session.ts";
 
 Deno.test("a shell reads a quoted word as it was", async () => {

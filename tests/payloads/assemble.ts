@@ -7,8 +7,8 @@
  * @module
  */
 import { join } from "node:path";
-import { cached } from "../assets/cache.ts";
-import { findCommand, run, runText } from "../assets/command.ts";
+import { cached } from "../../src/rootfs/cache.ts";
+import { findCommand, run, runText } from "../../src/rootfs/command.ts";
 
 /** Whether binutils are there; a test that needs a payload is ignored by name where they are not. */
 export const canAssemble = ["as", "ld", "nm", "objcopy", "readelf"].every((tool) =>
@@ -82,7 +82,7 @@ export async function assemble(name: string, options: PayloadOptions = {}): Prom
 
 const versions = new Map<string, Promise<string>>();
 
-/** A tool's own name and version: other versions make other bytes. @throws {AssetError} where it's missing */
+/** A tool's own name and version: other versions make other bytes. @throws {RootfsError} where it's missing */
 export function toolVersion(tool: string): Promise<string> {
   const known = versions.get(tool);
   if (known !== undefined) return known;

@@ -2,7 +2,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { runText } from "../assets/command.ts";
+import { runText } from "../../src/rootfs/command.ts";
 import { assemble, canAssemble } from "./assemble.ts";
 
 /** Why the tests are ignored where they are. */

@@ -7,8 +7,8 @@
  * @module
  */
 import { join } from "node:path";
-import { cached } from "../assets/cache.ts";
-import { run } from "../assets/command.ts";
+import { cached } from "../../src/rootfs/cache.ts";
+import { run } from "../../src/rootfs/command.ts";
 import { digest, toolVersion } from "./assemble.ts";
 
 /** The commands without which a test that needs a program is ignored by name. */
@@ -47,7 +47,7 @@ const FLAGS = [
  * @param name the name of its source without `.c`
  * @returns the path of an ELF file to be started by PVH
  * @throws {CommandError} with the compiler's message
- * @throws {AssetError} where there is no gcc
+ * @throws {RootfsError} where there is no gcc
  */
 export async function compile(name: string): Promise<string> {
   const more = MORE[name] ?? [];

@@ -8,7 +8,7 @@
  */
 import { join } from "node:path";
 import { type AssetName, ASSETS } from "../../src/parts/table.ts";
-import { run } from "../assets/command.ts";
+import { run } from "../../src/rootfs/command.ts";
 import { assemble, type PayloadOptions, toolVersion } from "./assemble.ts";
 import { compile } from "./compile.ts";
 
@@ -76,7 +76,7 @@ export function imageNames(): AssetName[] {
  * Builds an image, without its symbols.
  *
  * @throws {CommandError} with the tool's message
- * @throws {AssetError} where a tool is missing
+ * @throws {RootfsError} where a tool is missing
  */
 export async function buildImage(name: AssetName): Promise<Uint8Array<ArrayBuffer>> {
   const recipe = IMAGES[name];
@@ -97,7 +97,7 @@ async function stripped(elf: string): Promise<Uint8Array<ArrayBuffer>> {
   }
 }
 
-/** The tools of this host. @throws {AssetError} where one is missing */
+/** The tools of this host. @throws {RootfsError} where one is missing */
 export async function toolchain(): Promise<Toolchain> {
   return { gcc: await toolVersion("gcc"), binutils: await toolVersion("as") };
 }

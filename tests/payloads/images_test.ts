@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readAsset } from "../../src/parts/mod.ts";
 import { type AssetName, ASSETS } from "../../src/parts/table.ts";
-import { findCommand } from "../assets/command.ts";
+import { findCommand } from "../../src/rootfs/command.ts";
 import {
   buildImage,
   imageNames,

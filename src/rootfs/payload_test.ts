@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { AssetError } from "./errors.ts";
+import { RootfsError } from "./errors.ts";
 import { bzImagePayload } from "./payload.ts";
 
 const MAGICS: [string, number[]][] = [
@@ -37,7 +37,7 @@ Deno.test("what is not a bzImage, or a piece of one, is refused", () => {
   const whole = bzImage([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
   const refuse = (image: Uint8Array<ArrayBuffer>, message: RegExp) =>
     assert.throws(() => bzImagePayload(image), (error) => {
-      assert.ok(error instanceof AssetError);
+      assert.ok(error instanceof RootfsError);
       assert.match(error.message, message);
       return true;
     });
@@ -65,7 +65,7 @@ Deno.test("a header with any values gives a payload inside the file or a typed e
       try {
         assert.ok(bzImagePayload(image).data.byteLength <= image.byteLength);
       } catch (error) {
-        assert.ok(error instanceof AssetError);
+        assert.ok(error instanceof RootfsError);
       }
     },
   ));

@@ -10,7 +10,8 @@
 
 import { join } from "node:path";
 import { isAbsent } from "./command.ts";
-import { AssetError } from "./errors.ts";
+import { isElf64 } from "./elf.ts";
+import { RootfsError } from "./errors.ts";
 
 /** A module to load. */
 export interface KernelModule {
@@ -27,7 +28,7 @@ export interface KernelModule {
  *
  * @param modulesDir the folder that has `modules.order`, `modules.builtin` and `kernel/`.
  * @param names module names, with `-` or `_`.
- * @throws {AssetError} when there is no such module or one cannot be read.
+ * @throws {RootfsError} when there is no such module or one cannot be read.
  */
 export async function resolveModules(
   modulesDir: string,
@@ -41,7 +42,7 @@ export async function resolveModules(
     if (resolved.has(name) || builtin.has(name)) return;
     const path = paths.get(name);
     if (path === undefined) {
-      throw new AssetError(`no kernel module ${name}${neededBy} in ${modulesDir}`);
+      throw new RootfsError(`no kernel module ${name}${neededBy} in ${modulesDir}`);
     }
     const module = { name, path: join(modulesDir, path), data: await read(join(modulesDir, path)) };
     const depends = modinfo(module.data, module.path).get("depends") ?? "";
@@ -58,11 +59,11 @@ export async function resolveModules(
  * Reads the `.modinfo` section of a module: `key=value` strings, each ended by NUL.
  *
  * @param path named in errors.
- * @throws {AssetError} when it is not a 64-bit little-endian ELF file with such a section.
+ * @throws {RootfsError} when it is not a 64-bit little-endian ELF file with such a section.
  */
 export function modinfo(module: Uint8Array<ArrayBuffer>, path: string): Map<string, string> {
   const section = modinfoSection(module);
-  if (section === undefined) throw new AssetError(`${path} is not a kernel module: no .modinfo`);
+  if (section === undefined) throw new RootfsError(`${path} is not a kernel module: no .modinfo`);
   const entries = new Map<string, string>();
   for (const text of new TextDecoder().decode(section).split("\0")) {
     const equals = text.indexOf("=");
@@ -71,14 +72,11 @@ export function modinfo(module: Uint8Array<ArrayBuffer>, path: string): Map<stri
   return entries;
 }
 
-/** "\x7fELF", 64-bit, little-endian: the first six bytes of e_ident. */
-const ELF64_LE = [0x7f, 0x45, 0x4c, 0x46, 2, 1];
-/** Sizes of Elf64_Ehdr and Elf64_Shdr. */
-const EHDR = 64;
+/** Size of Elf64_Shdr. */
 const SHDR = 64;
 
 function modinfoSection(module: Uint8Array<ArrayBuffer>): Uint8Array | undefined {
-  if (module.byteLength < EHDR || ELF64_LE.some((byte, i) => module[i] !== byte)) return undefined;
+  if (!isElf64(module)) return undefined;
   const view = new DataView(module.buffer, module.byteOffset, module.byteLength);
   const table = Number(view.getBigUint64(40, true)); // e_shoff
   const count = view.getUint16(60, true); // e_shnum
@@ -114,7 +112,7 @@ async function read(file: string): Promise<Uint8Array<ArrayBuffer>> {
     return await Deno.readFile(file);
   } catch (error) {
     if (!isAbsent(error)) throw error;
-    throw new AssetError(`${file} cannot be read`, { cause: error });
+    throw new RootfsError(`${file} cannot be read`, { cause: error });
   }
 }
 

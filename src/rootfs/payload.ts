@@ -7,7 +7,7 @@
  * @module
  */
 
-import { AssetError } from "./errors.ts";
+import { RootfsError } from "./errors.ts";
 
 /** How to undo a compression. */
 export interface Decompressor {
@@ -72,39 +72,34 @@ const SIZE_BYTES = 4;
 /**
  * Finds the payload of a bzImage.
  *
- * @throws {AssetError} when it is not a bzImage of protocol 2.08 or later, is cut off, or has a
+ * @throws {RootfsError} when it is not a bzImage of protocol 2.08 or later, is cut off, or has a
  * compression that is not known here.
  */
 export function bzImagePayload(bzImage: Uint8Array<ArrayBuffer>): Payload {
   const view = new DataView(bzImage.buffer, bzImage.byteOffset, bzImage.byteLength);
   if (view.byteLength < PAYLOAD_LENGTH + 4 || view.getUint32(HEADER_MAGIC, true) !== HDRS) {
-    throw new AssetError("not a bzImage: no HdrS at 0x202");
+    throw new RootfsError("not a bzImage: no HdrS at 0x202");
   }
   const protocol = view.getUint16(VERSION, true);
   if (protocol < 0x208) {
-    throw new AssetError(`bzImage of boot protocol 0x${protocol.toString(16)}, older than 0x208`);
+    throw new RootfsError(`bzImage of boot protocol 0x${protocol.toString(16)}, older than 0x208`);
   }
   const setupSects = view.getUint8(SETUP_SECTS) || DEFAULT_SETUP_SECTS;
   const start = (setupSects + 1) * SECTOR + view.getUint32(PAYLOAD_OFFSET, true);
   const end = start + view.getUint32(PAYLOAD_LENGTH, true);
   if (end > view.byteLength || end - start < SIZE_BYTES) {
-    throw new AssetError(
+    throw new RootfsError(
       `bzImage is cut off: payload ${start} to ${end} of ${view.byteLength} bytes`,
     );
   }
   const format = FORMATS.find(({ magic }) => magic.every((byte, i) => bzImage[start + i] === byte));
   if (format === undefined) {
     const head = bzImage.subarray(start, start + 6).toHex();
-    throw new AssetError(`bzImage with a compression that is not known here: ${head}`);
+    throw new RootfsError(`bzImage with a compression that is not known here: ${head}`);
   }
   return {
     data: bzImage.subarray(start, format.ownSize ? end : end - SIZE_BYTES),
     unpackedSize: view.getUint32(end - SIZE_BYTES, true),
     decompressor: format,
   };
-}
-
-/** Whether bytes begin as an ELF file does. */
-export function isElf(bytes: Uint8Array): boolean {
-  return [0x7f, 0x45, 0x4c, 0x46].every((byte, i) => bytes[i] === byte);
 }

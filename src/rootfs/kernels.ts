@@ -8,9 +8,10 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { cached } from "./cache.ts";
 import { run } from "./command.ts";
-import { AssetError } from "./errors.ts";
+import { isElf } from "./elf.ts";
+import { RootfsError } from "./errors.ts";
 import { ensureDebianPackages, findPackage, unpackPackage } from "./packages.ts";
-import { bzImagePayload, isElf } from "./payload.ts";
+import { bzImagePayload } from "./payload.ts";
 import { Progress } from "./progress.ts";
 
 /** Debian's flavours: "generic" has every driver, "cloud" only what virtual machines need. */
@@ -48,7 +49,7 @@ const Manifest = v.strictObject({
 /**
  * Gives a stock kernel, fetching it the first time.
  *
- * @throws {AssetError} when it cannot be had.
+ * @throws {RootfsError} when it cannot be had.
  */
 export async function kernelAsset(flavour: KernelFlavour): Promise<KernelAsset> {
   const folder = await cached(`kernel-${flavour}`, (fresh, signal) => {
@@ -73,7 +74,7 @@ export async function kernelAsset(flavour: KernelFlavour): Promise<KernelAsset> 
  * Gives the path of a stock kernel's uncompressed ELF image (vmlinux, stripped as its bzImage
  * carries it), taking it out of the bzImage the first time.
  *
- * @throws {AssetError} when it cannot be had.
+ * @throws {RootfsError} when it cannot be had.
  */
 export async function vmlinuxAsset(flavour: KernelFlavour): Promise<string> {
   const kernel = await kernelAsset(flavour);
@@ -91,7 +92,7 @@ export async function vmlinuxAsset(flavour: KernelFlavour): Promise<string> {
 /**
  * Takes the ELF image out of a bzImage, with the compressor's own program.
  *
- * @throws {AssetError} when it is not a bzImage, its compression is unknown, or the result is not
+ * @throws {RootfsError} when it is not a bzImage, its compression is unknown, or the result is not
  * an ELF file of the size that the bzImage says.
  */
 export async function extractVmlinux(
@@ -101,9 +102,9 @@ export async function extractVmlinux(
   const payload = bzImagePayload(bzImage);
   await ensureDebianPackages(payload.decompressor.needs);
   const image = await run(payload.decompressor.command, { input: payload.data, signal });
-  if (!isElf(image)) throw new AssetError("the bzImage's payload is not an ELF image");
+  if (!isElf(image)) throw new RootfsError("the bzImage's payload is not an ELF image");
   if (image.byteLength !== payload.unpackedSize) {
-    throw new AssetError(
+    throw new RootfsError(
       `the bzImage's payload unpacks to ${image.byteLength} bytes, not ${payload.unpackedSize}`,
     );
   }
@@ -115,7 +116,7 @@ async function fetchKernel(meta: string, folder: string, signal: AbortSignal): P
   const { depends } = await findPackage(meta, signal);
   // "linux-image-6.1.0-56-amd64 (= 6.1.192-2)"
   const real = /^(linux-image-([^ ,|(]+))/.exec(depends);
-  if (real === null) throw new AssetError(`${meta} depends on no kernel: "${depends}"`);
+  if (real === null) throw new RootfsError(`${meta} depends on no kernel: "${depends}"`);
   const [, name, version] = real;
   const found = await unpackPackage(name, folder, signal);
   await Deno.rename(join(folder, "boot", `vmlinuz-${version}`), join(folder, "vmlinuz"));

@@ -1,16 +1,16 @@
 /**
- * The errors of fetching and building what tests and the demo need.
+ * The errors of fetching and building root file systems and kernels.
  *
  * @module
  */
 
-/** Something that a test or the demo needs cannot be had; the message says what to do about it. */
-export class AssetError extends Error {
-  override readonly name: string = "AssetError";
+/** A root file system, a kernel or a part of one cannot be had; the message says what to do about it. */
+export class RootfsError extends Error {
+  override readonly name: string = "RootfsError";
 }
 
 /** A command of the host failed; carries what it printed. */
-export class CommandError extends AssetError {
+export class CommandError extends RootfsError {
   override readonly name = "CommandError";
   /**
    * @param command the program and its arguments.
@@ -27,7 +27,7 @@ export class CommandError extends AssetError {
 }
 
 /** Commands that are needed are not installed, and we cannot install them. */
-export class MissingCommandsError extends AssetError {
+export class MissingCommandsError extends RootfsError {
   override readonly name = "MissingCommandsError";
   /**
    * @param commands the commands that are not on PATH.

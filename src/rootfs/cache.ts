@@ -10,22 +10,33 @@
  */
 
 import { join } from "node:path";
-import { AssetError } from "./errors.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { RootfsError } from "./errors.ts";
 import { interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
 
 /**
  * The cache folder.
  *
- * @throws {AssetError} when neither XDG_CACHE_HOME nor HOME says where it is.
+ * @throws {RootfsError} when neither XDG_CACHE_HOME nor HOME says where it is.
  */
 export function cacheFolder(): string {
   // The specification wants a relative XDG_CACHE_HOME ignored.
   const xdg = Deno.env.get("XDG_CACHE_HOME");
   if (xdg?.startsWith("/")) return join(xdg, "denovisor");
   const home = Deno.env.get("HOME");
-  if (!home) throw new AssetError("neither XDG_CACHE_HOME nor HOME is set: no place for the cache");
+  if (!home) {
+    throw new RootfsError("neither XDG_CACHE_HOME nor HOME is set: no place for the cache");
+  }
   return join(home, ".cache", "denovisor");
+}
+
+/** Where a cached item is kept, and when to give up. */
+export interface CacheOptions {
+  /** The folder in which items are kept; the user's cache folder by default. */
+  readonly folder?: string;
+  /** Gives up when aborted; what is half built then is removed. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -34,29 +45,31 @@ export function cacheFolder(): string {
  * @param name the item's name: letters, digits and `.+~_-`. It names the content too: another
  * content needs another name.
  * @param build fills the empty folder that it is given and stops when its signal aborts.
- * @param folder where items are kept; the user's cache folder by default.
  * @throws whatever `build` throws; then nothing is kept.
  */
 export async function cached(
   name: string,
   build: (folder: string, signal: AbortSignal) => Promise<void>,
-  folder: string = cacheFolder(),
+  { folder = cacheFolder(), signal: outer }: CacheOptions = {},
 ): Promise<string> {
+  outer?.throwIfAborted();
   if (!/^[A-Za-z0-9_][A-Za-z0-9.+~_-]*$/.test(name)) {
-    throw new AssetError(`"${name}" cannot be the name of a cached item`);
+    throw new RootfsError(`"${name}" cannot be the name of a cached item`);
   }
   const path = join(folder, name);
   if (await isFolder(path)) return path;
   await Deno.mkdir(folder, { recursive: true });
-  using _lock = await lock(join(folder, `.${name}.lock`), `waiting for ${name}`);
+  using _lock = await lock(join(folder, `.${name}.lock`), `waiting for ${name}`, outer);
   if (await isFolder(path)) return path;
   const prefix = `.${name}.new-`;
   await removeLeftovers(folder, prefix);
   const fresh = await Deno.makeTempDir({ dir: folder, prefix });
   const cleanup = () => removeIfThere(fresh);
   try {
-    await interruptible(cleanup, async (signal) => {
+    await interruptible(cleanup, async (interrupted) => {
+      const signal = outer === undefined ? interrupted : AbortSignal.any([interrupted, outer]);
       await build(fresh, signal);
+      signal.throwIfAborted();
       // makeTempDir gives 0o700; what is cached is no secret.
       await Deno.chmod(fresh, 0o755);
       await Deno.rename(fresh, path);
@@ -88,18 +101,34 @@ export async function removeUnused(
   }
 }
 
+/** Notes that an item is in use, for {@linkcode removeUnused}. */
+export async function touch(path: string): Promise<void> {
+  const now = new Date();
+  await Deno.utime(path, now, now);
+}
+
+/** How often a lock that is held by another is tried. Milliseconds. */
+const LOCK_PAUSE_MS = 50;
+
 /**
  * Takes an exclusive lock on a file, which is created and stays. Released when disposed of, and by
  * the kernel when the process ends.
  *
  * @param path the lock file.
  * @param label what the progress line says when this takes long.
+ * @param signal gives up when aborted.
  */
-export async function lock(path: string, label: string): Promise<Disposable> {
-  using _progress = new Progress(label);
+export async function lock(
+  path: string,
+  label: string,
+  signal?: AbortSignal,
+): Promise<Disposable> {
   const file = await Deno.open(path, { create: true, read: true, write: true });
   try {
-    await file.lock(true);
+    if (await file.tryLock(true)) return file;
+    using _progress = new Progress(label);
+    // A lock that is waited for could not be given up.
+    do await delay(LOCK_PAUSE_MS, undefined, { signal }); while (!await file.tryLock(true));
   } catch (error) {
     file.close();
     throw error;

@@ -11,7 +11,7 @@ import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { cacheFolder, lock } from "./cache.ts";
 import { findCommand, isAbsent, run, runText } from "./command.ts";
-import { AssetError, CommandError, MissingCommandsError } from "./errors.ts";
+import { CommandError, MissingCommandsError, RootfsError } from "./errors.ts";
 import { Progress } from "./progress.ts";
 
 /** One version of a package, as apt's lists describe it. */
@@ -33,14 +33,14 @@ const APT_LOCK_TIMEOUT = 600;
  * Says what apt would install for a package name. Where the lists do not know it and we are root,
  * they are updated first.
  *
- * @throws {AssetError} when there is no such package, or no apt.
+ * @throws {RootfsError} when there is no such package, or no apt.
  */
 export async function findPackage(name: string, signal?: AbortSignal): Promise<DebianPackage> {
   const found = await showPackage(name, signal);
   if (found !== undefined) return found;
   await updateLists(`the package ${name} is not in its lists`, signal);
   const after = await showPackage(name, signal);
-  if (after === undefined) throw new AssetError(`apt has no package ${name}`);
+  if (after === undefined) throw new RootfsError(`apt has no package ${name}`);
   return after;
 }
 
@@ -49,7 +49,7 @@ export async function findPackage(name: string, signal?: AbortSignal): Promise<D
  *
  * @param name the package's name.
  * @param folder where to unpack it; the .deb file is there too while this runs.
- * @throws {AssetError} when it cannot be had or is not what apt's lists say it is.
+ * @throws {RootfsError} when it cannot be had or is not what apt's lists say it is.
  */
 export async function unpackPackage(
   name: string,
@@ -141,7 +141,7 @@ async function install(packages: readonly string[]): Promise<void> {
 
 async function updateLists(reason: string, signal?: AbortSignal): Promise<void> {
   if (Deno.uid() !== 0) {
-    throw new AssetError(`${reason}: run \`apt-get update\` as root, then try again`);
+    throw new RootfsError(`${reason}: run \`apt-get update\` as root, then try again`);
   }
   using progress = new Progress("updating apt's package lists");
   await run(["apt-get", "update", "-q", ...aptOptions()], {
@@ -199,13 +199,13 @@ async function download(
   for await (const entry of Deno.readDir(folder)) {
     if (entry.isFile && entry.name.endsWith(".deb")) return join(folder, entry.name);
   }
-  throw new AssetError(`apt-get download ${wanted.name} left no file in ${folder}`);
+  throw new RootfsError(`apt-get download ${wanted.name} left no file in ${folder}`);
 }
 
 /**
  * Compares a fetched file with what apt's lists say of it.
  *
- * @throws {AssetError} when it is another file.
+ * @throws {RootfsError} when it is another file.
  */
 export async function verify(file: string, wanted: DebianPackage): Promise<void> {
   const hash = createHash("sha256");
@@ -217,7 +217,7 @@ export async function verify(file: string, wanted: DebianPackage): Promise<void>
   }
   const digest = hash.digest("hex");
   if (digest === wanted.sha256 && size === wanted.size) return;
-  throw new AssetError(
+  throw new RootfsError(
     `${basename(file)} is not ${wanted.name} ${wanted.version}: it has ${size} bytes and SHA-256 ` +
       `${digest}, and should have ${wanted.size} and ${wanted.sha256}; it was not used`,
   );
@@ -228,7 +228,7 @@ async function openAsset(file: string): Promise<Deno.FsFile> {
     return await Deno.open(file);
   } catch (error) {
     if (!isAbsent(error)) throw error;
-    throw new AssetError(`${file} cannot be read`, { cause: error });
+    throw new RootfsError(`${file} cannot be read`, { cause: error });
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { AssetError, CommandError } from "./errors.ts";
+import { CommandError, RootfsError } from "./errors.ts";
 
 /** How much of a failed command's standard error goes into the error. */
 const STDERR_TAIL = 2000;
@@ -51,7 +51,7 @@ export function isAbsent(error: unknown): boolean {
  * Runs a command in the C locale and gives its standard output.
  *
  * @throws {CommandError} when it ends with a status other than zero.
- * @throws {AssetError} when there is no such command.
+ * @throws {RootfsError} when there is no such command.
  */
 export async function run(
   command: readonly [string, ...string[]],
@@ -71,7 +71,7 @@ export async function run(
     }).spawn();
   } catch (error) {
     if (!isAbsent(error)) throw error;
-    throw new AssetError(`the command ${program} is not installed`, { cause: error });
+    throw new RootfsError(`the command ${program} is not installed`, { cause: error });
   }
   const [stdout, stderr, status] = await Promise.all([
     collect(child.stdout, options.onLine),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { findCommand } from "./command.ts";
-import { AssetError } from "./errors.ts";
+import { RootfsError } from "./errors.ts";
 import { kernelAsset } from "./kernels.ts";
 import { modinfo, resolveModules } from "./modules.ts";
 
@@ -35,7 +35,7 @@ Deno.test({
     const { modulesDir } = await kernelAsset("cloud");
     assert.deepEqual(await resolveModules(modulesDir, ["8250"]), []);
     await assert.rejects(resolveModules(modulesDir, ["no-such"]), (error) => {
-      assert.ok(error instanceof AssetError);
+      assert.ok(error instanceof RootfsError);
       assert.match(error.message, /no kernel module no_such in /);
       return true;
     });
@@ -60,7 +60,7 @@ Deno.test("whatever a file holds, reading its modinfo gives entries or a typed e
       try {
         modinfo(file, "x.ko");
       } catch (error) {
-        assert.ok(error instanceof AssetError, String(error));
+        assert.ok(error instanceof RootfsError, String(error));
       }
     },
   ));

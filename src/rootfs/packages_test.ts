@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { AssetError } from "./errors.ts";
+import { RootfsError } from "./errors.ts";
 import { parseStanza, verify } from "./packages.ts";
 
 const HELLO_SHA256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
@@ -84,7 +84,7 @@ Deno.test("a package that is not what apt's lists say is not used and leaves not
       console.log(error.name, error.message);
     }`,
     ({ stdout, folder }) => {
-      assert.match(stdout, /^AssetError hello\.deb is not hello 1:2\.10-3\+b1: /);
+      assert.match(stdout, /^RootfsError hello\.deb is not hello 1:2\.10-3\+b1: /);
       const left = [...Deno.readDirSync(join(folder, "cache", "denovisor"))];
       assert.deepEqual(left.map((entry) => entry.name), [".hello.lock"]);
     },
@@ -96,8 +96,8 @@ Deno.test("a file is verified by its size and its hash", async () => {
     await Deno.writeTextFile(file, "hello");
     const wanted = { name: "hello", version: "1", sha256: HELLO_SHA256, size: 5, depends: "" };
     await verify(file, wanted);
-    await assert.rejects(verify(file, { ...wanted, size: 6 }), AssetError);
-    await assert.rejects(verify(file, { ...wanted, sha256: "0".repeat(64) }), AssetError);
+    await assert.rejects(verify(file, { ...wanted, size: 6 }), RootfsError);
+    await assert.rejects(verify(file, { ...wanted, sha256: "0".repeat(64) }), RootfsError);
     await assert.rejects(verify(`${file}-not`, wanted), /cannot be read/);
   } finally {
     await Deno.remove(file);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { cached, removeUnused } from "./cache.ts";
-import { AssetError } from "./errors.ts";
+import { RootfsError } from "./errors.ts";
 
 async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -19,7 +19,7 @@ function builder(folder: string, build: string): Deno.ChildProcess {
     const path = await cached("item", async (folder) => {
       console.error("building");
       ${build}
-    }, ${JSON.stringify(folder)});
+    }, { folder: ${JSON.stringify(folder)} });
     console.log(Deno.readTextFileSync(path + "/a") + Deno.readTextFileSync(path + "/b"));
   `;
   return new Deno.Command(Deno.execPath(), {
@@ -41,8 +41,8 @@ Deno.test("an item is built once and then found", () =>
       builds++;
       await Deno.writeTextFile(join(fresh, "file"), "content");
     };
-    const path = await cached("item", build, folder);
-    assert.equal(await cached("item", build, folder), path);
+    const path = await cached("item", build, { folder });
+    assert.equal(await cached("item", build, { folder }), path);
     assert.equal(await Deno.readTextFile(join(path, "file")), "content");
     assert.equal(builds, 1);
   }));
@@ -51,11 +51,11 @@ Deno.test("a build that fails leaves nothing and the next one is tried anew", ()
   withFolder(async (folder) => {
     const fail = async (fresh: string) => {
       await Deno.writeTextFile(join(fresh, "half"), "");
-      throw new AssetError("no network");
+      throw new RootfsError("no network");
     };
-    await assert.rejects(cached("item", fail, folder), /no network/);
+    await assert.rejects(cached("item", fail, { folder }), /no network/);
     assert.deepEqual(names(folder), [".item.lock"]);
-    await cached("item", () => Promise.resolve(), folder);
+    await cached("item", () => Promise.resolve(), { folder });
     assert.deepEqual(names(folder), [".item.lock", "item"]);
   }));
 
@@ -101,13 +101,16 @@ Deno.test("what a killed build left is removed by the next one", () =>
     await child.status;
     await Promise.all([stderr.cancel(), child.stdout.cancel()]);
     assert.equal(names(folder).filter((name) => name.startsWith(".item.new-")).length, 1);
-    await cached("item", () => Promise.resolve(), folder);
+    await cached("item", () => Promise.resolve(), { folder });
     assert.deepEqual(names(folder), [".item.lock", "item"]);
   }));
 
 Deno.test("a name that could lead out of the cache is refused", async () => {
   for (const name of ["", ".", "..", "a/b", "../a", ".hidden"]) {
-    await assert.rejects(cached(name, () => Promise.resolve(), "/nonexistent"), AssetError);
+    await assert.rejects(
+      cached(name, () => Promise.resolve(), { folder: "/nonexistent" }),
+      RootfsError,
+    );
   }
 });
 
@@ -115,9 +118,41 @@ Deno.test("items of one kind that were not used for long are removed, others sta
   withFolder(async (folder) => {
     const build = (fresh: string) => Deno.writeTextFile(join(fresh, "file"), "");
     for (const name of ["old-1", "old-2", "other-1"]) {
-      const path = await cached(name, build, folder);
+      const path = await cached(name, build, { folder });
       if (name !== "old-2") await Deno.utime(path, 0, 0);
     }
     await removeUnused("old-", 1, folder);
     assert.deepEqual(names(folder).filter((name) => !name.startsWith(".")), ["old-2", "other-1"]);
+  }));
+
+Deno.test("a build that is aborted rejects with the reason and leaves nothing", () =>
+  withFolder(async (folder) => {
+    const controller = new AbortController();
+    const build = async (fresh: string, signal: AbortSignal) => {
+      await Deno.writeTextFile(join(fresh, "half"), "");
+      controller.abort(new RootfsError("enough"));
+      signal.throwIfAborted();
+    };
+    await assert.rejects(cached("item", build, { folder, signal: controller.signal }), /enough/);
+    assert.deepEqual(names(folder), [".item.lock"]);
+    const { signal } = controller;
+    await assert.rejects(cached("item", () => Promise.resolve(), { folder, signal }), /enough/);
+  }));
+
+Deno.test("who waits for another's build can give up while that goes on", () =>
+  withFolder(async (folder) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const first = cached("item", () => {
+      begun.resolve();
+      return promise;
+    }, { folder });
+    await begun.promise;
+    const controller = new AbortController();
+    const second = cached("item", () => promise, { folder, signal: controller.signal });
+    setTimeout(() => controller.abort(), 20);
+    await assert.rejects(second, { name: "AbortError" });
+    resolve();
+    await first;
+    assert.deepEqual(names(folder), [".item.lock", "item"]);
   }));

@@ -1,0 +1,16 @@
+/**
+ * Root file systems and kernels for machines: an initramfs of files, a folder or busybox; kernels of
+ * the host or of Debian, with the modules that a guest needs. What is fetched or built is kept in the
+ * user's cache folder.
+ *
+ * @module
+ */
+
+export { busyboxAsset } from "./busybox.ts";
+export { cached, cacheFolder, type CacheOptions } from "./cache.ts";
+export { CommandError, MissingCommandsError, RootfsError } from "./errors.ts";
+export { baseEntries, folderEntries, moduleEntries, storeInitramfs } from "./initramfs.ts";
+export { type KernelAsset, kernelAsset, type KernelFlavour, vmlinuxAsset } from "./kernels.ts";
+export { type KernelModule, resolveModules } from "./modules.ts";
+export { ensureDebianPackages } from "./packages.ts";
+export { Progress, type ProgressListener, type ProgressReport, withProgress } from "./progress.ts";

@@ -40,6 +40,8 @@ async function end(program: string, args: readonly string[]): Promise<End> {
   try {
     child = new Deno.Command(program, {
       args: [...args],
+      // What the kernel takes for no program is run by the shell, as whoever starts it would: bytes as commands.
+      cwd: FOLDER,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

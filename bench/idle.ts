@@ -50,7 +50,7 @@ export interface IdleResult {
   readonly monitors: Readonly<Record<string, IdleCost>>;
 }
 
-/** Measures. @throws {AssetError} where gcc is not installed */
+/** Measures. @throws {RootfsError} where gcc is not installed */
 export async function compareIdle({ seconds, rounds, onRound }: IdleOptions): Promise<IdleResult> {
   const monitors = installedMonitors();
   const program = await compile("idle");

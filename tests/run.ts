@@ -7,7 +7,7 @@
  * `N passed, N failed, N skipped`, and with status 1 if anything failed.
  * @module
  */
-import { AssetError, debianRootfs, ensureDebianPackages, kernelAsset } from "./assets/mod.ts";
+import { debianRootfs, ensureDebianPackages, kernelAsset, RootfsError } from "./assets/mod.ts";
 import { EXECUTABLE_VARIABLE } from "./cli/process.ts";
 import { ethtoolFiles } from "./guest/peer.ts";
 import { CHECKOUT } from "./lab/mod.ts";
@@ -237,7 +237,7 @@ const folder = await Deno.makeTempDir({ prefix: "denovisor-run-" });
 try {
   await (Deno.args.includes("--quick") ? quickGate(folder, total) : everything(folder, total));
 } catch (error) {
-  if (!(error instanceof AssetError)) throw error;
+  if (!(error instanceof RootfsError)) throw error;
   Deno.stderr.writeSync(encoder.encode(`${error.message}\n`));
   total.failed++;
 } finally {

@@ -149,6 +149,24 @@ async function footprint(pid: number): Promise<Footprint> {
   };
 }
 
+/** How often a process is looked at until nothing comes or goes any more, and how many milliseconds are between. */
+const LOOKS = 20;
+const PAUSE_MS = 100;
+
+/** Looks at a process when what belongs to its start, or to the machine before, is gone. */
+async function settled(pid: number): Promise<Footprint> {
+  let last = await footprint(pid);
+  for (let look = 0; look < LOOKS; look++) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    const next = await footprint(pid);
+    const isSame = next.threads === last.threads &&
+      next.descriptors.length === last.descriptors.length;
+    last = next;
+    if (isSame) break;
+  }
+  return last;
+}
+
 /** Runs a guest, and looks at its process each time when the guest is ready. */
 async function look(
   program: readonly [string, ...string[]],
@@ -162,7 +180,7 @@ async function look(
   for (let run = 0; run <= restarts; run++) {
     if (run > 0) await writer.write(new TextEncoder().encode("r"));
     await said(child.stdout, "ready");
-    seen.push(await footprint(child.pid));
+    seen.push(await settled(child.pid));
   }
   child.kill("SIGTERM");
   assert.equal((await child.status).code, 143);

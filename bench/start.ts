@@ -8,7 +8,7 @@
  * @module
  */
 import { assemble } from "../tests/payloads/assemble.ts";
-import { findCommand } from "../tests/assets/command.ts";
+import { findCommand } from "../src/rootfs/command.ts";
 import { SOURCE_TREE } from "../tests/cli/process.ts";
 import { denovisorAs, type Guest, type Monitor, qemu } from "./monitors.ts";
 import { type Spread, spread } from "./statistics.ts";

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { denovisorAs } from "../../bench/monitors.ts";
 import { measureStart, type StartResult, startTable } from "../../bench/start.ts";
-import { findCommand } from "../assets/command.ts";
+import { findCommand } from "../../src/rootfs/command.ts";
 import { SOURCE_TREE } from "../cli/process.ts";
 import { assemble, canAssemble } from "../payloads/assemble.ts";
 import { runCompare } from "./compare_process.ts";

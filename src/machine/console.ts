@@ -101,9 +101,10 @@ export class MachineConsole {
   ): Promise<void> {
     for await (const chunk of port.output()) {
       this.#firstByte ??= performance.now();
+      // On its way first: to read a line with cold code takes as long as the guest took for it.
+      if (!this.#cancelled) stream.enqueue(chunk);
       this.#scanner.push(chunk);
       if (this.#cancelled) continue;
-      stream.enqueue(chunk);
       while (!this.#unbounded && (stream.desiredSize ?? 0) <= 0) {
         const demand = this.#demand;
         await demand.promise;

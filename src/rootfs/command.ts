@@ -57,22 +57,7 @@ export async function run(
   command: readonly [string, ...string[]],
   options: RunOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const [program, ...args] = command;
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command(program, {
-      args,
-      cwd: options.cwd,
-      env: { LC_ALL: "C", ...options.env },
-      stdin: options.input === undefined ? "null" : "piped",
-      stdout: "piped",
-      stderr: "piped",
-      signal: options.signal,
-    }).spawn();
-  } catch (error) {
-    if (!isAbsent(error)) throw error;
-    throw new RootfsError(`the command ${program} is not installed`, { cause: error });
-  }
+  const child = spawn(command, options, options.input === undefined ? "null" : "piped");
   const [stdout, stderr, status] = await Promise.all([
     collect(child.stdout, options.onLine),
     new Response(child.stderr).text(),
@@ -84,12 +69,81 @@ export async function run(
   return stdout;
 }
 
+/** A command that reads a stream and writes one. */
+export interface StreamedCommand {
+  /** What it writes. Cancelling it ends the command. */
+  readonly output: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /**
+   * Resolves when the command has ended well and has read all its input.
+   *
+   * Rejects with a {@linkcode CommandError} when it failed, or with the input's own error.
+   */
+  readonly ended: Promise<void>;
+}
+
+/** Options of {@linkcode stream}. */
+export interface StreamOptions extends Omit<RunOptions, "input" | "onLine"> {
+  readonly input: ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/**
+ * Starts a command between two streams.
+ *
+ * @throws {RootfsError} when there is no such command.
+ */
+export function stream(
+  command: readonly [string, ...string[]],
+  { input, ...options }: StreamOptions,
+): StreamedCommand {
+  const child = spawn(command, options, "piped");
+  const end = async (): Promise<void> => {
+    const fed = input.pipeTo(child.stdin).then(() => undefined, (error: unknown) => {
+      // A command that fails early closes its end; its status and message say more than EPIPE does.
+      return error instanceof Deno.errors.BrokenPipe ? undefined : { error };
+    });
+    const [failure, stderr, status] = await Promise.all([
+      fed,
+      new Response(child.stderr).text(),
+      child.status,
+    ]);
+    options.signal?.throwIfAborted();
+    if (failure !== undefined) throw failure.error;
+    if (!status.success) throw new CommandError(command, status.code, tail(stderr));
+  };
+  const ended = end();
+  // Whoever stops reading early may never look at it.
+  ended.catch(() => {});
+  return { output: child.stdout, ended };
+}
+
 /** Runs a command and gives its standard output as text. */
 export async function runText(
   command: readonly [string, ...string[]],
   options: RunOptions = {},
 ): Promise<string> {
   return new TextDecoder().decode(await run(command, options));
+}
+
+function spawn(
+  command: readonly [string, ...string[]],
+  options: Pick<RunOptions, "cwd" | "env" | "signal">,
+  stdin: "null" | "piped",
+): Deno.ChildProcess {
+  const [program, ...args] = command;
+  try {
+    return new Deno.Command(program, {
+      args,
+      cwd: options.cwd,
+      env: { LC_ALL: "C", ...options.env },
+      stdin,
+      stdout: "piped",
+      stderr: "piped",
+      signal: options.signal,
+    }).spawn();
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+    throw new RootfsError(`the command ${program} is not installed`, { cause: error });
+  }
 }
 
 async function feed(stdin: WritableStream<Uint8Array>, input: Uint8Array): Promise<void> {

@@ -10,6 +10,7 @@
 
 import { join } from "node:path";
 import { isAbsent } from "./command.ts";
+import { decompress } from "./compression.ts";
 import { isElf64 } from "./elf.ts";
 import { RootfsError } from "./errors.ts";
 
@@ -22,29 +23,43 @@ export interface KernelModule {
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
+/** What {@linkcode resolveModules} may leave out, and when it gives up. */
+export interface ResolveOptions {
+  /** Names that are left out where the kernel has no such module. */
+  readonly optional?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Finds modules and all that they depend on; each comes after what it depends on. Names that are
- * built into the kernel are left out.
+ * built into the kernel are left out. Compressed modules (.ko.gz, .ko.xz, .ko.zst) are unpacked: only
+ * some kernels can do that themselves.
  *
- * @param modulesDir the folder that has `modules.order`, `modules.builtin` and `kernel/`.
+ * @param modulesDir the folder that has `modules.builtin`, `kernel/`, and `modules.dep` or
+ * `modules.order`.
  * @param names module names, with `-` or `_`.
  * @throws {RootfsError} when there is no such module or one cannot be read.
  */
 export async function resolveModules(
   modulesDir: string,
   names: Iterable<string>,
+  { optional = [], signal }: ResolveOptions = {},
 ): Promise<KernelModule[]> {
-  const [paths, builtin] = await Promise.all(
-    ["modules.order", "modules.builtin"].map((list) => readList(join(modulesDir, list))),
-  );
+  const [paths, builtin] = await Promise.all([
+    modulePaths(modulesDir),
+    readList(join(modulesDir, "modules.builtin")),
+  ]);
+  const left = new Set(optional.map(canonical));
   const resolved = new Map<string, KernelModule>();
   const visit = async (name: string, neededBy: string): Promise<void> => {
     if (resolved.has(name) || builtin.has(name)) return;
-    const path = paths.get(name);
-    if (path === undefined) {
+    const found = paths.get(name);
+    if (found === undefined) {
+      if (left.has(name) && neededBy === "") return;
       throw new RootfsError(`no kernel module ${name}${neededBy} in ${modulesDir}`);
     }
-    const module = { name, path: join(modulesDir, path), data: await read(join(modulesDir, path)) };
+    const path = join(modulesDir, found);
+    const module = { name, path, data: await readModule(path, signal) };
     const depends = modinfo(module.data, module.path).get("depends") ?? "";
     for (const dependency of depends.split(",")) {
       if (dependency !== "") await visit(canonical(dependency), `, which ${name} needs,`);
@@ -53,6 +68,43 @@ export async function resolveModules(
   };
   for (const name of names) await visit(canonical(name), "");
   return [...resolved.values()];
+}
+
+/** The suffixes of modules' files, as kmod has them. */
+const SUFFIX = /\.ko(?:\.gz|\.xz|\.zst)?$/;
+
+/**
+ * Where each module is. `modules.dep`, which depmod writes, has every module and its file's real
+ * name; `modules.order` comes from the build, and knows neither of compression nor of modules that
+ * were added later.
+ */
+async function modulePaths(modulesDir: string): Promise<Map<string, string>> {
+  const lists = [join(modulesDir, "modules.dep"), join(modulesDir, "modules.order")];
+  for (const list of lists) {
+    if (await isThere(list)) return await readList(list);
+  }
+  throw new RootfsError(
+    `${modulesDir} has neither modules.dep nor modules.order: is it the folder of a kernel's modules?`,
+  );
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw error;
+  }
+}
+
+async function readModule(path: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  if (path.endsWith(".ko") && !await isThere(path)) {
+    for (const suffix of [".xz", ".zst", ".gz"]) {
+      if (await isThere(path + suffix)) return await decompress(await read(path + suffix), signal);
+    }
+  }
+  return await decompress(await read(path), signal);
 }
 
 /**
@@ -97,14 +149,15 @@ function modinfoSection(module: Uint8Array<ArrayBuffer>): Uint8Array | undefined
   return undefined;
 }
 
-/** Reads a list of module paths into a map from name to path. */
+/** Reads a list of module paths, one at the beginning of each line, into a map from name to path. */
 async function readList(file: string): Promise<Map<string, string>> {
-  const lines = new TextDecoder().decode(await read(file)).split("\n");
-  return new Map(
-    lines.filter((line) => line.endsWith(".ko")).map((line) => {
-      return [canonical(line.slice(line.lastIndexOf("/") + 1, -".ko".length)), line];
-    }),
-  );
+  const paths = new Map<string, string>();
+  for (const line of new TextDecoder().decode(await read(file)).split("\n")) {
+    const path = line.split(":", 1)[0];
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    if (SUFFIX.test(name)) paths.set(canonical(name.replace(SUFFIX, "")), path);
+  }
+  return paths;
 }
 
 async function read(file: string): Promise<Uint8Array<ArrayBuffer>> {

@@ -7,15 +7,8 @@
  * @module
  */
 
+import { type Decompressor, decompressorOf, MAGIC_BYTES } from "./compression.ts";
 import { RootfsError } from "./errors.ts";
-
-/** How to undo a compression. */
-export interface Decompressor {
-  /** The program and its arguments; it reads standard input and writes standard output. */
-  readonly command: readonly [string, ...string[]];
-  /** The Debian package of that program, by program. */
-  readonly needs: Readonly<Record<string, string>>;
-}
 
 /** A bzImage's payload. */
 export interface Payload {
@@ -25,36 +18,6 @@ export interface Payload {
   readonly unpackedSize: number;
   readonly decompressor: Decompressor;
 }
-
-interface Format extends Decompressor {
-  readonly magic: readonly number[];
-  /** Whether the unpacked size is the format's own last field and not one the build appended. */
-  readonly ownSize?: boolean;
-}
-
-const FORMATS: readonly Format[] = [
-  {
-    magic: [0x1f, 0x8b],
-    command: ["gzip", "-dc"],
-    needs: { gzip: "gzip" },
-    ownSize: true, // ISIZE, RFC 1952 section 2.3.1
-  },
-  {
-    magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00],
-    command: ["xz", "-dc"],
-    needs: { xz: "xz-utils" },
-  },
-  {
-    magic: [0x02, 0x21, 0x4c, 0x18], // the legacy frame
-    command: ["lz4", "-dc"],
-    needs: { lz4: "lz4" },
-  },
-  {
-    magic: [0x28, 0xb5, 0x2f, 0xfd],
-    command: ["zstd", "-dc"],
-    needs: { zstd: "zstd" },
-  },
-];
 
 /** Offsets in the real-mode kernel header (boot.rst, "The Real-Mode Kernel Header"). */
 const SETUP_SECTS = 0x1f1;
@@ -92,13 +55,14 @@ export function bzImagePayload(bzImage: Uint8Array<ArrayBuffer>): Payload {
       `bzImage is cut off: payload ${start} to ${end} of ${view.byteLength} bytes`,
     );
   }
-  const format = FORMATS.find(({ magic }) => magic.every((byte, i) => bzImage[start + i] === byte));
+  const head = bzImage.subarray(start, start + MAGIC_BYTES);
+  const format = decompressorOf(head);
   if (format === undefined) {
-    const head = bzImage.subarray(start, start + 6).toHex();
-    throw new RootfsError(`bzImage with a compression that is not known here: ${head}`);
+    throw new RootfsError(`bzImage with a compression that is not known here: ${head.toHex()}`);
   }
   return {
-    data: bzImage.subarray(start, format.ownSize ? end : end - SIZE_BYTES),
+    // With gzip the size is the format's own last field (ISIZE, RFC 1952 section 2.3.1); to others the build adds it.
+    data: bzImage.subarray(start, format.name === "gzip" ? end : end - SIZE_BYTES),
     unpackedSize: view.getUint32(end - SIZE_BYTES, true),
     decompressor: format,
   };

@@ -35,8 +35,18 @@ export function isUsageError(error: unknown): boolean {
   return error instanceof Error && USAGE_ERRORS.has(error.name);
 }
 
+/** An error that has an exit status of its own. */
+export interface StatusError extends Error {
+  readonly exitStatus: number;
+}
+
+function hasStatus(error: unknown): error is StatusError {
+  return error instanceof Error && "exitStatus" in error && typeof error.exitStatus === "number";
+}
+
 /** The exit status that an error leads to. */
 export function statusOf(error: unknown): number {
+  if (hasStatus(error)) return error.exitStatus;
   return isUsageError(error) ? EXIT_USAGE : EXIT_HOST;
 }
 
@@ -55,7 +65,7 @@ const EXPLAINED: ReadonlySet<string> = new Set([
 /** What a user is told about an error. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (isUsageError(error) || EXPLAINED.has(error.name)) return error.message;
+  if (hasStatus(error) || isUsageError(error) || EXPLAINED.has(error.name)) return error.message;
   if (error instanceof Deno.errors.NotCapable) {
     return `${error.message} (denovisor needs deno run -A)`;
   }

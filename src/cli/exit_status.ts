@@ -11,6 +11,10 @@
 export const EXIT_OK = 0;
 /** A case of the self-test failed. */
 export const EXIT_FAILED = 1;
+/** No agent answers in the guest of the machine. */
+export const EXIT_NO_AGENT = 120;
+/** No machine of that name runs. */
+export const EXIT_NO_MACHINE = 121;
 /** The guest crashed. */
 export const EXIT_CRASH = 122;
 /** The command line, the configuration or a file named in it can't be used. */
@@ -20,6 +24,11 @@ export const EXIT_TIMEOUT = 124;
 /** The host can't do what was asked. */
 export const EXIT_HOST = 125;
 
+/** A command is there, and can't be started in the guest. */
+export const EXIT_NOT_EXECUTABLE = 126;
+/** There is no such command in the guest. */
+export const EXIT_NOT_FOUND = 127;
+
 /** The signals that end a machine in order, with their numbers (signal(7); the same on every architecture here). */
 export const ENDING_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
@@ -28,9 +37,14 @@ export type EndingSignal = keyof typeof ENDING_SIGNALS;
 
 const SIGPIPE = 13;
 
+/** The status of a command that a signal has killed, by the signal's number. */
+export function killedStatus(signal: number): number {
+  return 128 + signal;
+}
+
 /** Ended by SIGINT, SIGTERM or SIGHUP. */
 export function signalStatus(signal: EndingSignal): number {
-  return 128 + ENDING_SIGNALS[signal];
+  return killedStatus(ENDING_SIGNALS[signal]);
 }
 
 /** Whoever read the console's output has gone away: the status of a program that died of SIGPIPE. */

@@ -36,7 +36,7 @@ export interface Call {
 }
 
 function commanderOption(name: string, spec: OptionSpec): Option {
-  const long = `--${kebab(name)}`;
+  const long = flagsOf({ ...spec, long: `--${kebab(name)}` });
   if (spec.kind === "switch") return new Option(long, spec.summary);
   const notes = [];
   if (spec.choices !== undefined) notes.push(spec.choices.join(", "));
@@ -132,6 +132,10 @@ export function buildParser(
       })
       .addHelpText("after", () => exampleSection(verb.examples))
       .addHelpText("after", () => verb.sections.map(section).join("\n"));
+    if (verb.endsWithCommand) {
+      program.enablePositionalOptions();
+      command.passThroughOptions();
+    }
     for (const { name, summary, optional, choices } of verb.operands) {
       const argument = new Argument(optional ? `[${name}]` : `<${name}>`, summary);
       command.addArgument(choices === undefined ? argument : argument.choices(choices));

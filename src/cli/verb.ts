@@ -45,12 +45,16 @@ export function words(words: readonly string[]): Place {
 /** An option without a value; absent is false. */
 export interface SwitchSpec {
   readonly kind: "switch";
+  /** Such as `-i`. */
+  readonly short?: string;
   readonly summary: string;
 }
 
 /** An option with a value; the last one counts. */
 export interface ValueSpec<T> {
   readonly kind: "value";
+  /** Such as `-e`. */
+  readonly short?: string;
   /** What stands for the value in help, such as `SIZE`. */
   readonly value: string;
   readonly summary: string;
@@ -173,6 +177,8 @@ export interface Verb {
   /** A few sentences, for its own help. */
   readonly description: string;
   readonly operands: readonly OperandSpec[];
+  /** Whether all words behind the first operand are operands, options too: they belong to a command. */
+  readonly endsWithCommand?: boolean;
   readonly options: OptionTable;
   readonly examples: readonly Example[];
   readonly sections: readonly HelpSection[];

@@ -109,12 +109,14 @@ export class FakeMachine implements RunnableMachine {
   stops = 0;
   released = false;
   typed = "";
+  paused = false;
   /** The sizes of the terminal that the guest was told. */
   readonly sizes: string[] = [];
   /** What taking a typed byte costs the guest. */
   onType: () => Promise<void> | void = () => {};
   readonly timeline: TimelineEntry[] = [{ step: "built", at: 1 }];
   readonly exits = [{ KVM_EXIT_IO: 3 }];
+  readonly devices = new Map([["disk0", { metrics: { reads: 5 } }]]);
   readonly #ended = Promise.withResolvers<MachineEnd>();
   readonly #output = new TransformStream<Uint8Array, Uint8Array>(undefined, undefined, {
     highWaterMark: 64,
@@ -133,6 +135,15 @@ export class FakeMachine implements RunnableMachine {
 
   start(): void {
     this.started = true;
+  }
+
+  pause(): Promise<void> {
+    this.paused = true;
+    return Promise.resolve();
+  }
+
+  resume(): void {
+    this.paused = false;
   }
 
   /** The guest writes to its console. */

@@ -58,8 +58,8 @@ export interface CommandLine {
 }
 
 function optionOf([name, spec]: [string, OptionSpec]): CompletedOption {
-  const { summary } = spec;
-  const option = { long: `--${kebab(name)}`, summary, repeats: spec.kind === "list" };
+  const { short, summary } = spec;
+  const option = { short, long: `--${kebab(name)}`, summary, repeats: spec.kind === "list" };
   if (spec.kind === "switch") return option;
   return {
     ...option,
@@ -130,12 +130,19 @@ export interface Keyed {
   readonly shape: Shape;
 }
 
+/** An option as it may be typed. */
+function namesOf({ short, long }: CompletedOption): string[] {
+  return short === undefined ? [long] : [long, short];
+}
+
 /** Every place for which there's something to offer. */
 export function shapes({ program, verbs }: CommandLine): Keyed[] {
   const found: Keyed[] = [];
   for (const { name, options, operands } of [program, ...verbs]) {
-    for (const { long, value } of options) {
-      if (value?.shape !== undefined) found.push({ key: `${name} ${long}`, shape: value.shape });
+    for (const option of options) {
+      const shape = option.value?.shape;
+      if (shape === undefined) continue;
+      found.push(...namesOf(option).map((typed) => ({ key: `${name} ${typed}`, shape })));
     }
     for (const [index, { shape }] of operands.entries()) {
       if (shape !== undefined) found.push({ key: `${name} ${index}`, shape });
@@ -153,7 +160,7 @@ export function lists(line: CommandLine): string[] {
 export function keysWithValue({ verbs }: CommandLine, optional: boolean): string[] {
   return verbs.flatMap(({ name, options }) =>
     options.filter(({ value }) => value?.optional === optional)
-      .map(({ long }) => `${name} ${long}`)
+      .flatMap((option) => namesOf(option).map((typed) => `${name} ${typed}`))
   );
 }
 

@@ -43,9 +43,10 @@ function optionSpec(option: CompletedOption, verb: string): string {
     return `${quote(`(${short} ${long})`)}{${short},${long}}${quote(explained)}`;
   }
   const colons = value.optional ? "::" : ":";
-  return quote(
-    `${repeats ? "*" : ""}${long}=${explained}${colons}${action(value, `${verb} ${long}`)}`,
-  );
+  const rest = `${explained}${colons}${action(value, `${verb} ${long}`)}`;
+  if (short === undefined) return quote(`${repeats ? "*" : ""}${long}=${rest}`);
+  const others = repeats ? "*" : `(${short} ${long})`;
+  return `${quote(others)}{${short}+,${long}=}${quote(rest)}`;
 }
 
 /** The specification of an operand for `_arguments`, quoted. */

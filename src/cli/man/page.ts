@@ -45,7 +45,8 @@ function oneOf(choices: readonly string[] | undefined): string[] {
 }
 
 function optionEntry([name, spec]: [string, OptionSpec]): readonly [string, string[]] {
-  const item = flag(`--${kebab(name)}`);
+  const long = flag(`--${kebab(name)}`);
+  const item = spec.short === undefined ? long : `${flag(spec.short)} , ${long}`;
   const lines = sentence(spec.summary);
   if (spec.kind === "switch") return [item, lines];
   lines.push(...oneOf(spec.choices));

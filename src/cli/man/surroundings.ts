@@ -6,6 +6,11 @@
 /** Variables of the environment. */
 export const ENVIRONMENT: readonly (readonly [name: string, meaning: string])[] = [
   ["NO_COLOR", "where it is set and not empty, the report of doctor has no colours"],
+  [
+    "XDG_RUNTIME_DIR",
+    "the control sockets of machines with names are in a folder denovisor there; where it is not set or not the user's " +
+    "alone, in one in /run/user/UID, for root in /run, else in /tmp/denovisor-UID",
+  ],
 ];
 
 /** Files and devices that are used under their own names. */

@@ -4,19 +4,25 @@
  */
 
 /** What the user asks the monitor for. */
-export type EscapeCommand = "exit" | "help" | "status" | "unknown";
+export type EscapeCommand = "exit" | "help" | "status" | "detach" | "unknown";
 
 /** Ctrl-A. */
 const ESCAPE = 0x01;
 
-const COMMANDS: ReadonlyMap<number, EscapeCommand> = new Map([
-  ["x", "exit"],
-  ["h", "help"],
-  ["?", "help"],
-  ["s", "status"],
-].map(([key, command]) => [key.charCodeAt(0), command as EscapeCommand]));
+/** Which key asks for what. */
+export type EscapeKeys = ReadonlyMap<number, EscapeCommand>;
 
-/** What Ctrl-A h shows. */
+/** The keys of `run`. */
+const KEYS: EscapeKeys = keys({ x: "exit", h: "help", "?": "help", s: "status" });
+
+/** The keys of `console`. */
+export const ATTACHED_KEYS: EscapeKeys = new Map([...KEYS, ...keys({ d: "detach" })]);
+
+function keys(commands: Readonly<Record<string, EscapeCommand>>): EscapeKeys {
+  return new Map(Object.entries(commands).map(([key, command]) => [key.charCodeAt(0), command]));
+}
+
+/** What Ctrl-A h shows on the terminal of `run`. */
 export const ESCAPE_HELP: readonly string[] = [
   "Ctrl-A x       end the machine",
   "Ctrl-A s       show the machine's status",
@@ -33,6 +39,7 @@ export class EscapeParser {
     private readonly command: (command: EscapeCommand) => void,
     /** Called with bytes for the guest; they are not used after it returns. */
     private readonly send: (bytes: Uint8Array) => void,
+    private readonly keys: EscapeKeys = KEYS,
   ) {}
 
   /** Takes what was typed. */
@@ -43,7 +50,7 @@ export class EscapeParser {
         this.#escaped = false;
         // Ctrl-A Ctrl-A: the second one begins what is sent.
         start = bytes[i] === ESCAPE ? i : i + 1;
-        if (bytes[i] !== ESCAPE) this.command(COMMANDS.get(bytes[i]) ?? "unknown");
+        if (bytes[i] !== ESCAPE) this.command(this.keys.get(bytes[i]) ?? "unknown");
       } else if (bytes[i] === ESCAPE) {
         if (i > start) this.send(bytes.subarray(start, i));
         start = i + 1;

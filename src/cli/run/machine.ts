@@ -18,6 +18,10 @@ export interface MachineConsole {
 /** A machine that was built, with its vCPUs paused. */
 export interface RunnableMachine extends AsyncDisposable {
   start(): void;
+  /** Takes every vCPU out of the guest; none runs when this resolves. */
+  pause(): Promise<void>;
+  /** Lets it go on where it was paused. */
+  resume(): void;
   /** Stops all vCPUs. */
   stop(): Promise<void>;
   /** Rejects only when the monitor itself failed. */
@@ -26,6 +30,8 @@ export interface RunnableMachine extends AsyncDisposable {
   readonly timeline: readonly TimelineEntry[];
   /** For each vCPU, how often it left the guest, by the exit's name. */
   readonly exits: readonly Readonly<Record<string, number>>[];
+  /** The virtio devices, by their names. */
+  readonly devices: ReadonlyMap<string, { readonly metrics: Readonly<Record<string, number>> }>;
 }
 
 /** Builds a machine; an aborted signal gives it up, and `log` is told what its devices have to say. */

@@ -76,11 +76,19 @@ export class ConsoleOutput implements Disposable {
     return this.#scanner.lastLines;
   }
 
-  /** Passes a machine's output on until it ends. Never rejects: trouble asks the stopper for the end. */
-  async pump(output: ReadableStream<Uint8Array>): Promise<void> {
+  /**
+   * Passes a machine's output on until it ends. Never rejects: trouble asks the stopper for the end.
+   *
+   * @param others gets it, too; nothing waits for it
+   */
+  async pump(
+    output: ReadableStream<Uint8Array>,
+    others?: { print(bytes: Uint8Array): void },
+  ): Promise<void> {
     for await (const bytes of output) {
       if (bytes.length === 0) continue;
       this.#scanner.push(bytes);
+      others?.print(bytes);
       this.#midLine = bytes[bytes.length - 1] !== LINE_FEED;
       try {
         await this.#sink.write(bytes);

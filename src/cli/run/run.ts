@@ -65,6 +65,7 @@ function requestOf(kernel: string | undefined, options: RunOptions): RunRequest 
     console: options.console?.target ?? { kind: "stdio" },
     timeout: options.timeout,
     onReboot: options.onReboot ?? "exit",
+    name: options.name,
   };
 }
 

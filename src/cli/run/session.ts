@@ -9,6 +9,7 @@ import { type ConsoleTarget, formatDuration } from "../values.ts";
 import { ESCAPE_HELP, type EscapeCommand, EscapeParser } from "./escape.ts";
 import { GuestInput, pumpPipe, pumpTerminal } from "./input.ts";
 import type { CreateMachine, RunnableMachine } from "./machine.ts";
+import type { GuestAgent, NamedMachine } from "./named.ts";
 import { ConsoleOutput } from "./output.ts";
 import { endOnSignals } from "./signals.ts";
 import { Stopper, type StopReason } from "./stopper.ts";
@@ -26,6 +27,10 @@ export interface RunRequest {
    * none. Kernels are sent nothing: they go on.
    */
   readonly endOfInput?: Uint8Array;
+  /** What the machine is called by who controls it from outside; without a name nobody can. */
+  readonly name?: string;
+  /** What starts commands in its guest, where there's something that does. */
+  readonly agent?: GuestAgent;
 }
 
 /** How a run ended: by the guest, or by a request from outside. */
@@ -73,6 +78,7 @@ class Session implements Disposable {
   readonly #interactive: boolean;
   #connected = false;
   #resizing: Disposable | undefined;
+  #named: NamedMachine | undefined;
 
   constructor(
     private readonly request: RunRequest,
@@ -98,6 +104,24 @@ class Session implements Disposable {
     const request = () => this.stopper.request({ kind: "timeout", milliseconds });
     const timer = setTimeout(request, milliseconds);
     this.#resources.defer(() => clearTimeout(timer));
+  }
+
+  /**
+   * Lets the machine be controlled from outside, until what is returned is disposed of.
+   *
+   * @throws {UsageError} another machine has the name
+   * @throws {HostError} there's no safe place for a socket
+   */
+  async publish(name: string): Promise<AsyncDisposable> {
+    const { NamedMachine } = await import("./named.ts");
+    return this.#named = await NamedMachine.open({
+      name,
+      config: this.request.config,
+      agent: this.request.agent,
+      type: (bytes) => this.#input.send(bytes),
+      end: () => this.stopper.request({ kind: "user" }),
+      milliseconds: () => this.#milliseconds,
+    });
   }
 
   /** Runs machine after machine until there's no reason for another. */
@@ -141,10 +165,12 @@ class Session implements Disposable {
     if (stopper.reason !== undefined) return outside(stopper.reason);
     // Both sides get going at once: the guest needs longer for its first byte than the rest of this does.
     machine.start();
-    const pumping = this.#output.pump(machine.console.output);
+    if (this.#named !== undefined) this.#named.machine = machine;
+    const pumping = this.#output.pump(machine.console.output, this.#named?.console);
     this.#connect(machine);
     await Promise.race([machine.ended, stopper.requested]);
     this.#input.target = undefined;
+    if (this.#named !== undefined) this.#named.machine = undefined;
     if (stopper.reason !== undefined) await machine.stop();
     const end = await machine.ended;
     this.#exits = machine.exits;
@@ -159,9 +185,13 @@ class Session implements Disposable {
 
   /** Connects standard input, at the first machine; later ones take over what was typed since. */
   #connect(machine: RunnableMachine): void {
-    const { console, endOfInput } = this.request;
+    const { console, endOfInput, name } = this.request;
     if (console.kind !== "stdio") {
-      if (endOfInput !== undefined) this.#watch(machine.console.write(endOfInput));
+      // Whoever attaches to a machine with a name can type.
+      this.#input.target = machine.console;
+      if (endOfInput !== undefined && name === undefined) {
+        this.#watch(machine.console.write(endOfInput));
+      }
       return;
     }
     this.#input.target = machine.console;
@@ -254,7 +284,8 @@ async function atMost(milliseconds: number, work: Promise<void>): Promise<void> 
  *
  * When this returns or throws, the terminal, the signals and the machine have been given back.
  *
- * @throws {UsageError} a console's file that can't be written
+ * @throws {UsageError} a console's file that can't be written, or a name that another machine has
+ * @throws {HostError} there's no safe place for the control socket of a name
  * @throws what `create` throws
  */
 export async function runMachine(
@@ -263,5 +294,7 @@ export async function runMachine(
   create: CreateMachine,
 ): Promise<RunResult> {
   using session = new Session(request, system, create);
+  const { name } = request;
+  await using _named = name === undefined ? undefined : await session.publish(name);
   return await session.run();
 }

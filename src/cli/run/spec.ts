@@ -2,6 +2,7 @@
  * The table of `denovisor run`.
  * @module
  */
+import { parseName } from "../control/name.ts";
 import { EXIT_STATUSES } from "../exit_status.ts";
 import {
   parseAddress,
@@ -102,6 +103,12 @@ export const runOptions = {
   console: consoleOption,
   config: file("a JSON file with the machine's configuration"),
   timeout: value("TIME", parseDuration, "stop the machine after a time, such as 30s or 2m"),
+  name: value(
+    "NAME",
+    parseName,
+    "what the machine is called by ps, exec, console, pause, resume, stop and stats",
+    "it can't be controlled from elsewhere",
+  ),
   onReboot: choice("WHAT", ["exit", "restart"], "what a reset by the guest does", "exit"),
   timeline: timelineOption,
   json: flag("end with one line of JSON on standard error: how the run ended"),
@@ -140,6 +147,10 @@ export const runVerb = defineVerb({
     {
       command: "denovisor run vmlinuz --console file:boot.log --timeout 30s --json",
       does: "boot without a terminal, in a script",
+    },
+    {
+      command: "denovisor run --name web vmlinuz --console file:web.log",
+      does: "a machine that other command lines can control: denovisor console web",
     },
     {
       command: "denovisor run --protocol flat --flat-mode 64 payload.bin",

@@ -18,7 +18,7 @@ import { DEVICE } from "./exit_guest.ts";
 import { Latch } from "./latch.ts";
 
 /** Everything that the run loop is made of; it can be posted to a Worker. */
-export interface ExitJob extends Omit<VcpuJob, "moments"> {
+export interface ExitJob extends Omit<VcpuJob, "moments" | "userModules"> {
   /** The latch's state. */
   readonly latch: SharedArrayBuffer;
 }

@@ -12,8 +12,13 @@
  */
 import type { FieldValues, OptionFields } from "../options.ts";
 import type { DeviceState } from "../state.ts";
-import type { DeviceContext, VirtioDescription, VirtioModule } from "../virtio/module.ts";
-import { stackOf, UserDeviceError } from "./errors.ts";
+import {
+  type DeviceContext,
+  DeviceError,
+  type VirtioDescription,
+  type VirtioModule,
+} from "../virtio/module.ts";
+import { stackOf } from "./errors.ts";
 import { UserVirtioCore } from "./virtio_core.ts";
 import type { VirtioRequest } from "./request.ts";
 
@@ -115,7 +120,7 @@ export function userVirtio(module: string, definition: VirtioDeviceDefinition): 
         return describe(module, definition, values);
       } catch (error) {
         const text = error instanceof RangeError ? error.message : stackOf(error);
-        throw new UserDeviceError(id, module, text, { cause: error });
+        throw new DeviceError(`the device ${id} (${module}): ${text}`, { cause: error });
       }
     },
 

@@ -24,6 +24,8 @@ import { type CheckedConfig, ConfigError } from "./config.ts";
 import { irqLine } from "./vcpu_job.ts";
 import { VcpuThread } from "./vcpu_thread.ts";
 import { IoThreads } from "./io_threads.ts";
+import type { BusDeviceInfo, LoadedUserDevices } from "./user_devices.ts";
+import { placeUserDevices, shown } from "./user_places.ts";
 import { createVirtioDevices } from "./virtio_devices.ts";
 
 /** One vCPU with everything that the main isolate holds of it. */
@@ -45,6 +47,8 @@ export interface BuiltMachine {
   readonly consoles: readonly [ConsolePort, ...ConsolePort[]];
   readonly vcpus: readonly MachineVcpu[];
   readonly io: IoThreads;
+  /** The bus devices that the user has written, by their names. */
+  readonly busDevices: ReadonlyMap<string, BusDeviceInfo>;
   /** What this host refused and the guest can do without, a line each. */
   readonly notes: readonly string[];
 }
@@ -55,6 +59,7 @@ export interface BuiltMachine {
  * @param stack takes over everything that has to be given back
  * @param mark is called when a step is done, with the step's name
  * @param log is told what devices have to say, a line at a time
+ * @param user the devices that the user has written; undefined where there are none
  * @throws {ConfigError | LoaderError | OutOfMemoryError | KvmUnavailableError | SysError}
  */
 export function buildMachine(
@@ -62,6 +67,7 @@ export function buildMachine(
   stack: AsyncDisposableStack,
   mark: (step: string) => void,
   log: (line: string) => void,
+  user?: LoadedUserDevices,
 ): BuiltMachine {
   using files = openFiles(config);
   using kvm = Kvm.open();
@@ -87,10 +93,12 @@ export function buildMachine(
   mark("interrupt controllers created");
 
   const platform = createDevices(vm, ram, stack);
-  const virtio = createVirtioDevices(vm, config, stack);
+  const virtio = createVirtioDevices(vm, config, stack, user?.modules);
+  const devices = [...platform.devices, ...virtio.specs];
+  const busDevices = addUserDevices(vm, user, config, devices, ram, stack, log);
   // Before what they work with is given back, the threads have to let go of it.
   stack.defer(() => io.release());
-  io.run(ram.memory.spec, virtio.served);
+  io.run(ram.memory.spec, virtio.served, user?.urls);
   mark("devices created");
 
   const ids = architecture.vcpuIds(config.cpus);
@@ -102,6 +110,7 @@ export function buildMachine(
   });
   stack.defer(() => stopVcpus(vcpus));
   // Each thread attaches to the machine while the rest of that is built, and parks.
+  const userModules = [...new Set(user?.bus.map(({ config }) => config.url))];
   for (const { vcpu, control, exits, moments, thread } of vcpus) {
     thread.run({
       vcpu: vcpu.spec,
@@ -109,7 +118,8 @@ export function buildMachine(
       wiring: virtio.wiring,
       vcpuCount: config.cpus,
       memory: ram.memory.spec,
-      devices: [...platform.devices, ...virtio.specs],
+      devices,
+      userModules,
       control: control.spec,
       exits: exits.memory,
       moments: moments.memory,
@@ -133,6 +143,7 @@ export function buildMachine(
       : [virtio.console, platform.console],
     vcpus,
     io,
+    busDevices,
     notes,
   };
 }
@@ -277,6 +288,28 @@ function createDevices(
   });
   if (console === undefined) throw new Error("this architecture has no device with a console");
   return { devices, console };
+}
+
+/** Adds the bus devices that the user has written to `devices`, and says where they are. */
+function addUserDevices(
+  vm: Vm,
+  user: LoadedUserDevices | undefined,
+  { transport, devices: { length } }: CheckedConfig,
+  devices: DeviceSpec[],
+  ram: GuestRam,
+  stack: AsyncDisposableStack,
+  log: (line: string) => void,
+): ReadonlyMap<string, BusDeviceInfo> {
+  if (user === undefined || user.bus.length === 0) return new Map();
+  const places = transport === "pci" ? [] : architecture.virtioMmioPlaces.slice(0, length);
+  const interrupts = places.map(({ gsi }) => gsi);
+  const { specs, infos } = placeUserDevices(vm, user.bus, devices, interrupts, ram, stack);
+  devices.push(...specs);
+  for (const { id, ranges, interrupt } of infos.values()) {
+    const line = interrupt === undefined ? [] : [`interrupt ${interrupt}`];
+    log(`${id}: it is at ${[...ranges.map(shown), ...line].join(", ")}`);
+  }
+  return infos;
 }
 
 /** An eventfd that raises a line of the interrupt controller. */

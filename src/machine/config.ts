@@ -6,8 +6,12 @@
  * @module
  */
 import * as v from "valibot";
-import { type DeviceFields, nearest } from "../../devices/mod.ts";
+import { type DeviceFields, nearest, type UserDeviceText } from "../../devices/mod.ts";
+import { ConfigError } from "./config_error.ts";
 import { DEVICE_FIELDS, type DeviceConfig, parseDevices } from "./device_config.ts";
+import { parseUserDevices, type UserDeviceConfig } from "./user_devices.ts";
+
+export { ConfigError };
 
 /** The most vCPUs that the boot tables and the APIC ids of this machine are made for. */
 export const MAX_CPUS = 254;
@@ -16,18 +20,6 @@ export const MAX_CPUS = 254;
 export const MIN_MEMORY = 2 << 20;
 
 const PAGE = 4096;
-
-/** A configuration that can't be used; the message has one line for each field that is wrong. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-
-  constructor(
-    /** Each field that is wrong, as `field: what is wrong with it`. */
-    readonly problems: readonly string[],
-  ) {
-    super(problems.join("\n"));
-  }
-}
 
 const units: Readonly<Record<string, number>> = {
   "": 1,
@@ -145,11 +137,16 @@ const Schema = v.strictObject({
 });
 
 /** What a user may write: only `kernel` is required, the path of a file or its bytes with a name for messages. */
-export type MachineConfig = v.InferInput<typeof Schema> & DeviceFields;
+export type MachineConfig = v.InferInput<typeof Schema> & DeviceFields & {
+  /** Devices that the user has written, each in a module of its own. */
+  readonly devices?: readonly UserDeviceText[];
+};
 
 /** A configuration that was checked, with its defaults filled in and its sizes in bytes. */
 export type CheckedConfig = v.InferOutput<typeof Schema> & {
   readonly devices: readonly DeviceConfig[];
+  /** Those that the user has written; their modules are not imported yet. */
+  readonly userDevices: readonly UserDeviceConfig[];
 };
 
 /** The names of the fields, for suggestions when one is misspelt. */
@@ -172,11 +169,11 @@ export function parseConfig(input: unknown): CheckedConfig {
     return `${field}: ${issue.message} (got ${JSON.stringify(issue.input) ?? "nothing"})`;
   });
   const isVirtioConsole = result.success && result.output.console === "virtio";
-  const devices = parseDevices(deviceFields, isVirtioConsole, (field, text) => {
-    problems.push(`${field}: ${text}`);
-  });
+  const problem = (field: string, text: string) => void problems.push(`${field}: ${text}`);
+  const userDevices = parseUserDevices(deviceFields.devices, problem);
+  const devices = parseDevices(deviceFields, isVirtioConsole, userDevices, problem);
   if (!result.success || problems.length > 0) throw new ConfigError(problems);
-  const checked = { ...result.output, devices };
+  const checked = { ...result.output, devices, userDevices };
   checkedConfigs.add(checked);
   return checked;
 }

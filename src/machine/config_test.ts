@@ -23,6 +23,7 @@ Deno.test("a kernel is all that a configuration needs", () => {
     transport: "pci",
     console: "serial",
     devices: [],
+    userDevices: [],
   });
 });
 

@@ -3,7 +3,13 @@
  * here knows one by name.
  * @module
  */
-import { type DeviceOptions, OptionsError, readDevice, virtioModules } from "../../devices/mod.ts";
+import {
+  type DeviceOptions,
+  OptionsError,
+  readDevice,
+  USER_DEVICE,
+  virtioModules,
+} from "../../devices/mod.ts";
 
 /** One device that was asked for, with its properties checked. */
 export interface DeviceConfig {
@@ -19,7 +25,10 @@ export interface DeviceConfig {
 }
 
 /** The tables of the devices that users can ask for. */
-export const deviceTables: readonly DeviceOptions[] = virtioModules.map(({ options }) => options);
+export const deviceTables: readonly DeviceOptions[] = [
+  ...virtioModules.map(({ options }) => options),
+  USER_DEVICE,
+];
 
 /** The fields of a configuration that ask for devices. */
 export const DEVICE_FIELDS: readonly string[] = deviceTables.map(({ field }) => field);
@@ -29,11 +38,13 @@ export const DEVICE_FIELDS: readonly string[] = deviceTables.map(({ field }) => 
  *
  * @param fields the configuration's fields that are in {@linkcode DEVICE_FIELDS}
  * @param console whether a virtio device is to carry the machine's console
+ * @param others devices with names of their own
  * @param problem is told of everything that's wrong, with the field it's in
  */
 export function parseDevices(
   fields: Readonly<Record<string, unknown>>,
   console: boolean,
+  others: readonly { readonly id: string }[],
   problem: (field: string, text: string) => void,
 ): DeviceConfig[] {
   const devices: DeviceConfig[] = [];
@@ -67,8 +78,9 @@ export function parseDevices(
       devices.push({ kind, id: id ?? byDefault, thread, packed, input: values });
     }
   }
-  for (const [index, { id }] of devices.entries()) {
-    if (devices.findIndex((other) => other.id === id) < index) {
+  const all = [...devices, ...others];
+  for (const [index, { id }] of all.entries()) {
+    if (all.findIndex((other) => other.id === id) < index) {
       problem("id", `two devices are named ${id}; give one of them another id`);
     }
   }

@@ -11,14 +11,19 @@ import {
   ByteRing,
   openInterrupts,
   type RunnerSpec,
+  type UserModules,
   virtioModule,
   VirtioRunner,
 } from "../../devices/mod.ts";
+import { failureText } from "./user_devices.ts";
+import { withUserModules } from "./user_modules.ts";
 
 /** Everything that an I/O Worker is posted. */
 export interface IoJob {
   readonly memory: GuestMemorySpec;
   readonly devices: readonly RunnerSpec[];
+  /** The URLs of the modules that the user's own devices are written in. */
+  readonly userModules: readonly string[];
   /** A ByteRing of {@linkcode IoCommand}s, each a line of JSON. */
   readonly commands: SharedArrayBuffer;
   /** The eventfd that is signalled after a command was written. */
@@ -48,16 +53,32 @@ export type IoMessage =
   /** The Worker's code threw: a host call failed, or there is a bug. */
   | { readonly kind: "failed"; readonly error: string };
 
+/** Serves devices when the modules that they need are there; posts what goes wrong. */
+export function startIoJob(job: IoJob, post: (message: IoMessage) => void): void {
+  const failed = (error: unknown) => post({ kind: "failed", error: failureText(error) });
+  withUserModules(job.userModules, (modules) => {
+    try {
+      runIoJob(job, post, modules);
+    } catch (error) {
+      failed(error);
+    }
+  }, failed);
+}
+
 /**
  * Serves devices until a `stop`, which is answered last.
  *
  * @throws {SysError} when the event loop can't be made
  */
-export function runIoJob(job: IoJob, post: (message: IoMessage) => void): void {
+export function runIoJob(
+  job: IoJob,
+  post: (message: IoMessage) => void,
+  userModules?: UserModules,
+): void {
   using loop = new IoLoop();
   const memory = GuestMemory.attach(job.memory);
   const runners = new Map(job.devices.map((spec) => {
-    const runner = new VirtioRunner(spec, virtioModule(spec.description.kind), {
+    const runner = new VirtioRunner(spec, virtioModule(spec.description.kind, userModules), {
       memory,
       scope: (failed) => loop.scope(failed),
       interrupts: openInterrupts(spec.slot, signalEventFd),

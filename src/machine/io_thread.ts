@@ -53,12 +53,22 @@ export class IoThread {
     this.#ready.promise.catch(() => {});
   }
 
-  /** Gives the Worker its devices. Resolves when they are served. @throws {DeviceCommandError} */
-  run(memory: GuestMemorySpec, devices: readonly RunnerSpec[]): Promise<void> {
+  /**
+   * Gives the Worker its devices. Resolves when they are served.
+   *
+   * @param userModules the URLs of the modules that the user's own are written in
+   * @throws {DeviceCommandError}
+   */
+  run(
+    memory: GuestMemorySpec,
+    devices: readonly RunnerSpec[],
+    userModules: readonly string[],
+  ): Promise<void> {
     this.#running = true;
     this.#worker.postMessage({
       memory,
       devices,
+      userModules,
       commands: this.#commands,
       bell: this.#bell.raw,
     });

@@ -74,8 +74,16 @@ export class IoThreads implements AsyncDisposable {
     }
   }
 
-  /** Hands the devices to the threads. */
-  run(memory: GuestMemorySpec, devices: readonly ServedDevice[]): void {
+  /**
+   * Hands the devices to the threads.
+   *
+   * @param userModules the URLs of the modules that the user's own are written in
+   */
+  run(
+    memory: GuestMemorySpec,
+    devices: readonly ServedDevice[],
+    userModules: readonly string[] = [],
+  ): void {
     const groups = new Map<IoThread, ServedDevice[]>();
     for (const device of devices) {
       const { id } = device.config;
@@ -87,7 +95,8 @@ export class IoThreads implements AsyncDisposable {
     }
     for (const [thread, served] of groups) {
       // A failure is told by `failed`.
-      thread.run(memory, served.map(({ runner }) => runner)).catch(() => {});
+      const own = userModules.filter((url) => served.some(({ config }) => config.kind === url));
+      thread.run(memory, served.map(({ runner }) => runner), own).catch(() => {});
     }
   }
 

@@ -5,9 +5,10 @@
 import type { GuestMemory } from "../memory/mod.ts";
 import { REQUEST_PAUSE, REQUEST_STOP, type VcpuStop } from "../vcpu/mod.ts";
 import { buildMachine, type BuiltMachine, type MachineVcpu, requestOf } from "./boot.ts";
-import { type MachineConfig, parseConfig } from "./config.ts";
+import { type CheckedConfig, type MachineConfig, parseConfig } from "./config.ts";
 import { MachineConsole } from "./console.ts";
 import type { MachineDevice } from "./io_threads.ts";
+import { type BusDeviceInfo, loadUserDevices } from "./user_devices.ts";
 import type { MachineEnd, TimelineEntry } from "./end.ts";
 
 /** A host call failed under a running machine, or the monitor has a bug. The guest is not to blame. */
@@ -74,16 +75,23 @@ export class Machine implements AsyncDisposable {
    * @throws {SysError} for any other call that the host refused
    */
   static async create(
-    config: MachineConfig,
+    config: MachineConfig | CheckedConfig,
     options: { readonly signal?: AbortSignal; readonly log?: (line: string) => void } = {},
   ): Promise<Machine> {
     const began = performance.now();
     const marks: TimelineEntry[] = [];
     const mark = (step: string) => void marks.push({ step, at: performance.now() - began });
     options.signal?.throwIfAborted();
-    const checked = parseConfig(config);
+    let checked = parseConfig(config);
+    const user = checked.userDevices.length === 0
+      ? undefined
+      : await loadUserDevices(checked.userDevices, options.signal);
+    if (user !== undefined) {
+      checked = { ...checked, devices: [...checked.devices, ...user.virtio] };
+      mark("own devices loaded");
+    }
     await using stack = new AsyncDisposableStack();
-    const built = buildMachine(checked, stack, mark, options.log ?? (() => {}));
+    const built = buildMachine(checked, stack, mark, options.log ?? (() => {}), user);
     options.signal?.throwIfAborted();
     return new Machine(built, stack.move(), marks, began);
   }
@@ -122,6 +130,11 @@ export class Machine implements AsyncDisposable {
   /** The virtio devices, by their names. */
   get devices(): ReadonlyMap<string, MachineDevice> {
     return this.#built.io.devices;
+  }
+
+  /** The bus devices that the user has written, by their names. */
+  get busDevices(): ReadonlyMap<string, BusDeviceInfo> {
+    return this.#built.busDevices;
   }
 
   /** Lets the vCPUs run for the first time. */

@@ -19,6 +19,7 @@ export {
 } from "../../devices/mod.ts";
 export { DeviceCommandError } from "./io_thread.ts";
 export { IoUringUnavailableError, type MachineDevice } from "./io_threads.ts";
+export type { BusDeviceInfo } from "./user_devices.ts";
 export type { MachineConsole } from "./console.ts";
 export type { MachineEnd, TimelineEntry } from "./end.ts";
 export { Machine, MachineFailedError } from "./machine.ts";

@@ -22,7 +22,11 @@ import {
   deviceModule,
   type DeviceSpec,
   type MachineRequests,
+  type UserModules,
 } from "../../devices/mod.ts";
+import { failureText } from "./user_devices.ts";
+import { withUserModules } from "./user_modules.ts";
+import type { VcpuMessage } from "./vcpu_thread.ts";
 import { Wiring, type WiringSpec } from "./wiring.ts";
 
 /** Everything that a vCPU's Worker is posted. */
@@ -34,6 +38,8 @@ export interface VcpuJob {
   readonly vcpuCount: number;
   readonly memory: GuestMemorySpec;
   readonly devices: readonly DeviceSpec[];
+  /** The URLs of the modules that the user's own devices are written in. */
+  readonly userModules: readonly string[];
   readonly control: VcpuControlSpec;
   /** What {@linkcode ExitCounts.allocate} gave. */
   readonly exits: SharedArrayBuffer;
@@ -52,6 +58,7 @@ export function attachContext(
   memory: GuestMemory,
   control: VcpuControl,
   requests: MachineRequests,
+  userModules?: UserModules,
 ): AttachContext {
   return {
     memory,
@@ -59,6 +66,7 @@ export function attachContext(
     requests,
     wiring: new Wiring(architecture.attachVm(job.vm), job.wiring),
     interrupted: () => control.requests !== 0,
+    userModules,
   };
 }
 
@@ -95,12 +103,12 @@ export function attachDevices(
  *
  * @throws {SysError} when KVM_RUN fails for a reason that is not the guest's
  */
-export function runVcpuJob(job: VcpuJob): VcpuStop {
+export function runVcpuJob(job: VcpuJob, userModules?: UserModules): VcpuStop {
   const memory = GuestMemory.attach(job.memory);
   const control = VcpuControl.attach(job.control);
   const requests = new RequestNote();
   const vcpu = architecture.attachVcpu(job.vcpu);
-  const buses = attachDevices(job, attachContext(job, memory, control, requests));
+  const buses = attachDevices(job, attachContext(job, memory, control, requests, userModules));
   const moments = new VcpuMoments(job.moments);
   moments.noteAttached();
   return runVcpu({
@@ -116,4 +124,20 @@ export function runVcpuJob(job: VcpuJob): VcpuStop {
       details: architecture.describeExit(vcpu, memory),
     }),
   });
+}
+
+/** Runs a vCPU when the modules that it needs are there, and posts how it ended. */
+export function startVcpuJob(job: VcpuJob, post: (message: VcpuMessage) => void): void {
+  const failed = (error: unknown) => {
+    // One that never came to its run loop is not waited for by who pauses the machine.
+    VcpuControl.attach(job.control).leave();
+    post({ error: failureText(error) });
+  };
+  withUserModules(job.userModules, (modules) => {
+    try {
+      post({ stop: runVcpuJob(job, modules) });
+    } catch (error) {
+      failed(error);
+    }
+  }, failed);
 }

@@ -18,6 +18,7 @@ import {
   pciHost,
   QUEUE_FEATURES,
   type RunnerSpec,
+  type UserModules,
   VIRTIO_F_RING_PACKED,
   type VirtioDescription,
   virtioMmio,
@@ -59,6 +60,7 @@ interface Made {
  * Makes the virtio devices of a machine and plugs them in.
  *
  * @param stack takes over what has to be given back
+ * @param userModules where the user's own are
  * @throws {ConfigError} more devices than the transport has places for
  * @throws {DeviceError} a device that can't be made as its user wants it
  */
@@ -66,10 +68,11 @@ export function createVirtioDevices(
   vm: Vm,
   config: CheckedConfig,
   stack: AsyncDisposableStack,
+  userModules?: UserModules,
 ): VirtioDevices {
   let console: ConsolePort | undefined;
   const made = config.devices.map((device): Made => {
-    const module = virtioModule(device.kind);
+    const module = virtioModule(device.kind, userModules);
     const description = module.create(device.input as never, {
       id: device.id,
       cpus: config.cpus,

@@ -63,6 +63,7 @@ Deno.test("the machine is built of what the options say", async () => {
     transport: "mmio",
     console: "serial",
     devices: [],
+    userDevices: [],
   }]);
 });
 

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import * as v from "valibot";
-import { cached } from "./cache.ts";
+import { cached, type CacheOptions } from "./cache.ts";
 import { run } from "./command.ts";
 import { isElf } from "./elf.ts";
 import { RootfsError } from "./errors.ts";
@@ -51,10 +51,13 @@ const Manifest = v.strictObject({
  *
  * @throws {RootfsError} when it cannot be had.
  */
-export async function kernelAsset(flavour: KernelFlavour): Promise<KernelAsset> {
+export async function kernelAsset(
+  flavour: KernelFlavour,
+  options: CacheOptions = {},
+): Promise<KernelAsset> {
   const folder = await cached(`kernel-${flavour}`, (fresh, signal) => {
     return fetchKernel(META_PACKAGES[flavour], fresh, signal);
-  });
+  }, options);
   const manifest = v.parse(
     Manifest,
     JSON.parse(await Deno.readTextFile(join(folder, "asset.json"))),

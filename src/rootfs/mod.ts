@@ -1,7 +1,7 @@
 /**
- * Root file systems and kernels for machines: an initramfs of files, a folder or busybox; kernels of
- * the host or of Debian, with the modules that a guest needs. What is fetched or built is kept in the
- * user's cache folder.
+ * Root file systems and kernels for machines: an initramfs of files, a folder or busybox; disk images;
+ * kernels of the host or of Debian, with the modules that a guest needs. What is fetched or built is
+ * kept in the user's cache folder.
  *
  * @module
  */
@@ -9,6 +9,18 @@
 export { busyboxAsset } from "./busybox.ts";
 export { cached, cacheFolder, type CacheOptions } from "./cache.ts";
 export { CommandError, MissingCommandsError, RootfsError } from "./errors.ts";
+export { folderImage } from "./folder.ts";
+export {
+  type GuestFiles,
+  guestFiles,
+  type GuestFilesConfig,
+  type GuestFilesOptions,
+  type ImageEntry,
+  type RootDisk,
+  type RootfsSource,
+} from "./guest_files.ts";
+export { type GuestKernel, guestKernel, type KernelSource } from "./guest_kernel.ts";
+export type { GuestDevice, Transport } from "./guest_modules.ts";
 export { baseEntries, folderEntries, moduleEntries, storeInitramfs } from "./initramfs.ts";
 export { type KernelAsset, kernelAsset, type KernelFlavour, vmlinuxAsset } from "./kernels.ts";
 export { type KernelModule, resolveModules } from "./modules.ts";

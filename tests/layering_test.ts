@@ -44,7 +44,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "src/parts",
   ],
   // The task that builds the executable.
-  "src/executable": ["src/parts", "src/cli"],
+  "src/executable": ["src/parts", "src/cli", "devices"],
   "src/vm": [
     "src/machine",
     "src/guest",

@@ -165,7 +165,7 @@ function attachAll(
       interrupted: () => context.interrupted(),
     });
   } catch (error) {
-    throw problem(`attach threw ${stackOf(error)}`, error);
+    throw problem(`attach threw ${stackOf(error, module)}`, error);
   }
   const devices = Array.isArray(given) ? given : [given];
   if (devices.length !== spec.ranges.length) {
@@ -228,7 +228,7 @@ class GuardedDevice implements BusDevice {
   #failure(name: string, offset: number, size: number, error: unknown): UserDeviceError {
     const { id, module } = this.#spec;
     const where = `${size} ${size === 1 ? "byte" : "bytes"} at offset ${offset}`;
-    const text = `${name} of ${where} threw ${stackOf(error)}`;
+    const text = `${name} of ${where} threw ${stackOf(error, module)}`;
     return new UserDeviceError(id, module, text, { cause: error });
   }
 }

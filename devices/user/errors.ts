@@ -19,15 +19,22 @@ export class UserDeviceError extends Error {
   }
 }
 
-/** What was thrown, with where: the whole stack, in lines. */
-export function stackOf(error: unknown): string {
-  return error instanceof Error ? error.stack ?? error.message : String(error);
+/**
+ * What was thrown, with where: the stack, in lines, down to the module's own last one. What is below that is who has
+ * called it, which is always the same.
+ */
+export function stackOf(error: unknown, module: string): string {
+  if (!(error instanceof Error)) return String(error);
+  const lines = (error.stack ?? error.message).split("\n");
+  const last = lines.findLastIndex((line) => line.includes(`${module}:`));
+  return (last === -1 ? lines : lines.slice(0, last + 1)).join("\n");
 }
 
 /** What was thrown, with where in one line: `boom (file:///home/me/dice.ts:12:5)`. */
 export function lineOf(error: unknown, module: string): string {
   if (!(error instanceof Error)) return String(error);
   const { message, stack = "" } = error;
+  if (message.includes(module)) return message;
   const at = stack.indexOf(`${module}:`);
   const place = at === -1 ? undefined : /^\S+?:\d+:\d+/.exec(stack.slice(at))?.[0];
   return place === undefined ? message : `${message} (${place})`;

@@ -108,7 +108,7 @@ export class UserVirtioCore implements VirtioDevice {
     try {
       handler = definition.open(context);
     } catch (error) {
-      throw problem(`open threw ${stackOf(error)}`, error);
+      throw problem(`open threw ${stackOf(error, this.#module)}`, error);
     }
     if (typeof handler === "object" && handler !== null && "request" in handler) {
       if (typeof handler.request === "function") return handler as VirtioHandler;

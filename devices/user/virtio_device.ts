@@ -119,7 +119,7 @@ export function userVirtio(module: string, definition: VirtioDeviceDefinition): 
       try {
         return describe(module, definition, values);
       } catch (error) {
-        const text = error instanceof RangeError ? error.message : stackOf(error);
+        const text = error instanceof RangeError ? error.message : stackOf(error, module);
         throw new DeviceError(`the device ${id} (${module}): ${text}`, { cause: error });
       }
     },

@@ -7,6 +7,7 @@
  */
 import type { Build } from "../parts/carrier.ts";
 import type { AssetName, WorkerName } from "../parts/table.ts";
+import { kitModule } from "../../devices/mod.ts";
 import { ElfProgram, type Machine } from "./elf.ts";
 import { DIGEST_SIZE, type Extent, type Layout } from "./layout.ts";
 import { buildSegment } from "./segment.ts";
@@ -34,6 +35,16 @@ const DENO_ARGS = [
   ...["run", "--allow-all", "--no-prompt", "--quiet"],
   ...["--no-config", "--no-lock", "--no-npm", "--no-remote", "--cached-only", "--no-check"],
 ];
+
+/**
+ * What the modules of users' own devices import by its name, where there is no file of that name: an import map leads
+ * to a module which takes it from the bundle that has imported them.
+ */
+function importMap(): string {
+  const kit = `data:text/javascript,${encodeURIComponent(kitModule())}`;
+  const map = JSON.stringify({ imports: { "denovisor/devices": kit } });
+  return `--import-map=data:application/json,${encodeURIComponent(map)}`;
+}
 
 /**
  * Deno neither looks for updates nor makes a link to itself for programs of node's. Its caches are of no use here:
@@ -77,7 +88,7 @@ export async function appendTo(
     const layout = JSON.stringify(table satisfies Layout);
     const url = `data:text/javascript,${encodeURIComponent(`const LAYOUT=${layout};${boot}`)}`;
     return buildSegment(place, {
-      args: [...DENO_ARGS, url],
+      args: [...DENO_ARGS, importMap(), url],
       variables: VARIABLES,
       message: DAMAGED,
     });

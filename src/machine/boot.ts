@@ -25,7 +25,7 @@ import { irqLine } from "./vcpu_job.ts";
 import { VcpuThread } from "./vcpu_thread.ts";
 import { IoThreads } from "./io_threads.ts";
 import type { BusDeviceInfo, LoadedUserDevices } from "./user_devices.ts";
-import { placeUserDevices, shown } from "./user_places.ts";
+import { placeUserDevices } from "./user_places.ts";
 import { createVirtioDevices } from "./virtio_devices.ts";
 
 /** One vCPU with everything that the main isolate holds of it. */
@@ -290,7 +290,7 @@ function createDevices(
   return { devices, console };
 }
 
-/** Adds the bus devices that the user has written to `devices`, and says where they are. */
+/** Adds the bus devices that the user has written to `devices`, and says where the machine has put them. */
 function addUserDevices(
   vm: Vm,
   user: LoadedUserDevices | undefined,
@@ -303,12 +303,9 @@ function addUserDevices(
   if (user === undefined || user.bus.length === 0) return new Map();
   const places = transport === "pci" ? [] : architecture.virtioMmioPlaces.slice(0, length);
   const interrupts = places.map(({ gsi }) => gsi);
-  const { specs, infos } = placeUserDevices(vm, user.bus, devices, interrupts, ram, stack);
+  const { specs, infos, notes } = placeUserDevices(vm, user.bus, devices, interrupts, ram, stack);
   devices.push(...specs);
-  for (const { id, ranges, interrupt } of infos.values()) {
-    const line = interrupt === undefined ? [] : [`interrupt ${interrupt}`];
-    log(`${id}: it is at ${[...ranges.map(shown), ...line].join(", ")}`);
-  }
+  for (const note of notes) log(note);
   return infos;
 }
 

@@ -23,6 +23,8 @@ import type { BusDeviceInfo, LoadedBusDevice } from "./user_devices.ts";
 export interface PlacedUserDevices {
   readonly specs: readonly DeviceSpec[];
   readonly infos: ReadonlyMap<string, BusDeviceInfo>;
+  /** Where the machine has put those that left it to the machine, a line each. */
+  readonly notes: readonly string[];
 }
 
 /** A range that somebody has. */
@@ -57,13 +59,18 @@ export function placeUserDevices(
   stack: AsyncDisposableStack,
 ): PlacedUserDevices {
   const problems: string[] = [];
-  const ranges = placeRanges(devices, claims(others, ram), problems);
+  const placings = placeRanges(devices, claims(others, ram), problems);
   const interrupts = placeInterrupts(devices, takenInterrupts, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   const infos = new Map<string, BusDeviceInfo>();
-  const specs = devices.map((loaded, index) => {
+  const notes: string[] = [];
+  const specs = placings.map(({ loaded, requests, ranges }, index) => {
     const { config: { id, url }, device: { definition }, values } = loaded;
     const interrupt = interrupts[index];
+    if (definition.interrupt === true || requests.some(({ base }) => base === undefined)) {
+      const line = interrupt === undefined ? [] : [`interrupt ${interrupt}`];
+      notes.push(`${id}: it is at ${[...ranges.map(shown), ...line].join(", ")}`);
+    }
     let irqFd: number | undefined;
     if (interrupt !== undefined) {
       const event = stack.use(new EventFd(`interrupt of ${id}`));
@@ -71,13 +78,11 @@ export function placeUserDevices(
       irqFd = event.raw;
     }
     const { state: fields = {}, version = 1 } = definition;
-    const placed = ranges[index];
     const spec = userBus.create({
-      ...{ id, module: url, values, ranges: placed, irqFd, version },
-      fields,
+      ...{ id, module: url, values, ranges, irqFd, fields, version },
     });
     infos.set(id, {
-      ...{ id, module: url, ranges: placed, interrupt },
+      ...{ id, module: url, ranges, interrupt },
       get state() {
         const { version: _version, ...state } = userBus.save(spec);
         return state;
@@ -85,7 +90,7 @@ export function placeUserDevices(
     });
     return spec;
   });
-  return { specs, infos };
+  return { specs, infos, notes };
 }
 
 /** What is taken already: RAM, what KVM answers itself, and the ranges of the machine's own devices. */
@@ -112,7 +117,7 @@ function placeRanges(
   devices: readonly LoadedBusDevice[],
   taken: Claim[],
   problems: string[],
-): PlacedRange[][] {
+): readonly Placing[] {
   const placings = devices.map((loaded): Placing => {
     try {
       return { loaded, requests: requestsOf(loaded), ranges: [] };
@@ -145,7 +150,7 @@ function placeRanges(
       }
     }
   }
-  return placings.map(({ ranges }) => ranges);
+  return placings;
 }
 
 /** The ranges that a device wants. @throws what the user's function throws; {TypeError} what can't be */
@@ -226,7 +231,7 @@ function overlaps(one: PlacedRange, other: PlacedRange): boolean {
 }
 
 /** A range in words: `ports 0xe00 to 0xe03`. */
-export function shown({ space, base, size }: PlacedRange): string {
+function shown({ space, base, size }: PlacedRange): string {
   const [first, last] = [base, base + size - 1].map((address) => `0x${address.toString(16)}`);
   const what = space === "pio" ? "port" : "address";
   return size === 1

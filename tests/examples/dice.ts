@@ -5,12 +5,12 @@
  *
  * @module
  */
-import { count, defineBusDevice, withDefault } from "denovisor/devices";
+import { count, defineBusDevice, optional, withDefault } from "denovisor/devices";
 
 export default defineBusDevice({
   options: {
     sides: withDefault(count("N", "how many sides the die has", 2, 256), 6),
-    port: withDefault(count("N", "the port it is at", 0, 0xffff), 0xe00),
+    port: optional(count("N", "the port it is at (one that the machine finds)", 0, 0xffff)),
   },
   ranges: ({ port }) => [{ space: "pio", base: port, size: 1 }],
   // Shared by all vCPUs, and saved with the machine.

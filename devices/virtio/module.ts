@@ -89,8 +89,11 @@ export interface VirtioDevice {
   /**
    * Begin no more. When nothing of its `io` is under way any longer, the device must not touch the queues or
    * guest memory again, and every buffer must have been given back: pushed and flushed, or unpopped.
+   *
+   * @param gone whether nobody waits for what was offered: the driver resets the device, or the device has failed;
+   *   not so at a pause
    */
-  stop(): void;
+  stop(gone: boolean): void;
   /** Follows a `stop`: the driver is gone. All that was agreed with it is forgotten; host resources are kept. */
   reset(): void;
   /** The driver wrote to the configuration space. */

@@ -125,7 +125,7 @@ export class VirtioRunner {
     for (const index of this.#queues.keys()) this.#kick(index);
     this.#paused = true;
     this.#pausing++;
-    this.#stop();
+    this.#stop(false);
     this.#io.whenIdle(() => {
       this.#pausing--;
       if (this.#state === "running") this.#keepPositions();
@@ -222,7 +222,7 @@ export class VirtioRunner {
   #reset(): void {
     if (this.#resetting) return;
     this.#resetting = true;
-    this.#stop();
+    this.#stop(true);
     this.#io.whenIdle(() => {
       // From here on nobody is there who could be told of a changed configuration.
       this.#state = "off";
@@ -242,7 +242,7 @@ export class VirtioRunner {
     if (this.#state !== "running") return;
     this.#state = "failed";
     try {
-      this.#stop();
+      this.#stop(true);
     } catch (stopping) {
       this.#log.write(`while stopping: ${String(stopping)}`, this.#io.now);
     }
@@ -250,10 +250,10 @@ export class VirtioRunner {
     this.#context.interrupts.config();
   }
 
-  #stop(): void {
+  #stop(gone: boolean): void {
     if (!this.#served) return;
     this.#served = false;
-    this.#device.stop();
+    this.#device.stop(gone);
   }
 
   #keepPositions(): void {

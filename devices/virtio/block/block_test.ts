@@ -38,6 +38,7 @@ forEachLayout((layout) => {
       assert.deepEqual(rig.metrics.read(), {
         ...{ reads: 1, read_bytes: 22 * 512, writes: 1, written_bytes: 20 * 512 },
         ...{ flushes: 0, discards: 0, write_zeroes: 0, rejected: 0, failed: 0, throttled: 0 },
+        ...{ faults_failed: 0, faults_stalled: 0, faults_delayed: 0, faults_lied: 0 },
       });
     });
   });

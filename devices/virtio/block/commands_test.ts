@@ -55,7 +55,10 @@ Deno.test("sizes that can't be are refused, and the disk stays as it is", async 
     await Deno.truncate(path, 100);
     assert.throws(() => rig.command("resize"), /has 100 bytes, and a sector has 512/);
     assert.equal(rig.config.field(0, 8), MiB / 512);
-    assert.throws(() => rig.command("eject"), /a disk knows limits, resize and flush, not eject/);
+    assert.throws(
+      () => rig.command("eject"),
+      /a disk knows faults, limits, resize and flush, not eject/,
+    );
   });
   await withDirectory(async (directory) => {
     await using rig = DeviceRig.create(block, `${await makeImage(directory, MiB)},ro`);

@@ -18,6 +18,11 @@ export const BLOCK_COUNTERS = [
   "failed",
   /** How often requests had to wait for a limit. */
   "throttled",
+  /** Requests that a fault has refused, held back until it is switched off, delayed, or told a lie about. */
+  "faults_failed",
+  "faults_stalled",
+  "faults_delayed",
+  "faults_lied",
 ] as const;
 /** One of {@linkcode BLOCK_COUNTERS}. */
 export type BlockCounter = typeof BLOCK_COUNTERS[number];

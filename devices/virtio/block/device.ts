@@ -27,6 +27,7 @@ import {
   rateLimits,
   showLimits,
 } from "../../limits/mod.ts";
+import { readFaults } from "../../faults/mod.ts";
 import { type DeviceState, StateReader } from "../../state.ts";
 import { hasFeature } from "../features.ts";
 import type { DeviceContext, VirtioDevice } from "../module.ts";
@@ -35,6 +36,8 @@ import type { Virtqueue } from "../queue/virtqueue.ts";
 import { BouncePool } from "./buffers.ts";
 import type { BlockCounter } from "./counters.ts";
 import { type BlockBackend, Disk } from "./disk.ts";
+import { BLOCK_FAULTS, type BlockFault } from "./fault_rules.ts";
+import { BlockFaults, type FaultOwner } from "./faults.ts";
 import { FlushGate } from "./flush_gate.ts";
 import { Lane } from "./lane.ts";
 import { resizedTo, usableSize } from "./size.ts";
@@ -49,7 +52,7 @@ const STATE_VERSION = 1;
 const MAX_ERRNO = 4095;
 
 /** A disk that runs. */
-export class BlockDevice implements VirtioDevice, RequestOwner {
+export class BlockDevice implements VirtioDevice, RequestOwner, FaultOwner {
   readonly memory: GuestMemory;
   readonly io: IoScope;
   readonly disk: Disk;
@@ -57,12 +60,14 @@ export class BlockDevice implements VirtioDevice, RequestOwner {
   readonly bounces: BouncePool = new BouncePool();
   readonly serial: Uint8Array = new Uint8Array(ID_SIZE);
   readonly flushes: boolean;
+  faults: BlockFaults | undefined;
   discards = false;
   zeroes = false;
   readonly #context: DeviceContext;
   readonly #backend: BlockBackend;
   readonly #lanes: readonly Lane[];
   readonly #limiter: RateLimiter;
+  readonly #faults: BlockFaults;
   /** Goes on with the lanes that are ready: when a limit allows it, or after others had their turn. */
   readonly #wake: IoTimer;
   #limits: LimitValues;
@@ -87,6 +92,8 @@ export class BlockDevice implements VirtioDevice, RequestOwner {
     this.#limits = backend.limits;
     this.#limiter = new RateLimiter(rateLimits(backend.limits), io.now);
     this.#wake = io.timer(() => this.#take());
+    this.#faults = new BlockFaults(this);
+    this.#setFaults(backend.faults);
   }
 
   start(queues: readonly (Virtqueue | undefined)[], features: bigint): void {
@@ -108,9 +115,10 @@ export class BlockDevice implements VirtioDevice, RequestOwner {
     if (!this.#wake.armed) this.#take();
   }
 
-  stop(): void {
+  stop(gone: boolean): void {
     this.#started = false;
     this.#wake.clear();
+    this.#faults.stop(gone);
   }
 
   reset(): void {
@@ -174,6 +182,11 @@ export class BlockDevice implements VirtioDevice, RequestOwner {
 
   command(name: string, argument: unknown): unknown {
     switch (name) {
+      case "faults":
+        if (argument !== undefined && argument !== null) {
+          this.#setFaults(readFaults(BLOCK_FAULTS, argument));
+        }
+        return this.#faults.show();
       case "limits":
         return this.#setLimits(argument);
       case "resize":
@@ -181,8 +194,13 @@ export class BlockDevice implements VirtioDevice, RequestOwner {
       case "flush":
         return this.#flush();
       default:
-        throw new DeviceError(`a disk knows limits, resize and flush, not ${name}`);
+        throw new DeviceError(`a disk knows faults, limits, resize and flush, not ${name}`);
     }
+  }
+
+  #setFaults(faults: readonly BlockFault[]): void {
+    this.#faults.set(faults);
+    this.faults = this.#faults.active ? this.#faults : undefined;
   }
 
   #setLimits(wish: unknown): unknown {

@@ -5,6 +5,7 @@
 import { EIO, RWF_DSYNC } from "../../../src/ffi/mod.ts";
 import type { LimitValues } from "../../limits/mod.ts";
 import { hasFeature } from "../features.ts";
+import type { BlockFault } from "./fault_rules.ts";
 import type { FlushGate } from "./flush_gate.ts";
 import type { CacheMode } from "./options.ts";
 import { ConfigOffset, Feature } from "./protocol.ts";
@@ -32,6 +33,8 @@ export interface BlockBackend {
   /** What VIRTIO_BLK_T_GET_ID gives. */
   readonly serial: string;
   readonly limits: LimitValues;
+  /** What goes wrong from the beginning. */
+  readonly faults: readonly BlockFault[];
 }
 
 /** The disk behind the requests. Belongs to one isolate. */
@@ -46,7 +49,8 @@ export class Disk {
   canPunch: boolean;
   /** Whether the host can zero a range without writing it, as far as is known. */
   canZero = true;
-  readonly #blockSize: number;
+  /** The logical block size in bytes. */
+  readonly blockSize: number;
   readonly #cache: CacheMode;
   readonly #gate: FlushGate;
   /** The device's configuration space. */
@@ -64,7 +68,7 @@ export class Disk {
     this.alignment = backend.alignment;
     this.canPunch = backend.discard;
     this.size = size;
-    this.#blockSize = backend.blockSize;
+    this.blockSize = backend.blockSize;
     this.#cache = backend.cache;
     this.#config = config;
     this.#gate = gate;
@@ -88,8 +92,8 @@ export class Disk {
 
   /** Whether a range is inside the disk and consists of logical blocks. @param offset may be any number, in bytes */
   holds(offset: number, length: number): boolean {
-    return offset + length <= this.size && offset % this.#blockSize === 0 &&
-      length % this.#blockSize === 0;
+    return offset + length <= this.size && offset % this.blockSize === 0 &&
+      length % this.blockSize === 0;
   }
 
   /**

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fuzzDevice } from "../testing/fuzz.ts";
 import type { Random } from "../testing/random.ts";
 import { header, makeImage, rangesOf, withDirectory } from "./block_test_rig.ts";
-import { block } from "./mod.ts";
+import { block, BLOCK_FAULT_ACTIONS, BLOCK_LIES, type BlockFault } from "./mod.ts";
 import { RequestType } from "./protocol.ts";
 
 const SECTORS = 512;
@@ -39,10 +39,25 @@ function request(random: Random) {
   }
 }
 
+/** A rule of any kind, for a few sectors or wherever. */
+function faultRule(random: Random): BlockFault {
+  const action = random.pick(BLOCK_FAULT_ACTIONS);
+  const from = random.below(SECTORS);
+  return {
+    action,
+    rate: random.pick([0.1, 0.5, 1]),
+    sectors: random.oneIn(2) ? [from, from + random.below(64)] : undefined,
+    ms: action === "delay" ? random.below(3) : undefined,
+    data: action === "lie" ? random.pick(BLOCK_LIES) : undefined,
+    keep: action === "short" || action === "torn" ? random.below(8) : undefined,
+  };
+}
+
 for (
   const [name, options] of [
     ["a disk", {}],
     ["a disk past the cache", { cache: "direct" }],
+    ["a disk with faults", { faults: [{ action: "error", rate: 0.1 }] }],
     ["a disk with limits", { iops: 1_000_000, bandwidth: "1G/s" }],
   ] as const
 ) {
@@ -59,11 +74,14 @@ for (
         neighbour: { path: `${directory}/neighbour.img` },
         requestGenerator: request,
         hostEvent(random, rig) {
-          switch (random.below(3)) {
+          switch (random.below(name === "a disk with faults" ? 4 : 3)) {
             case 0:
               rig.command("limits", {
                 iops: random.oneIn(2) ? null : random.between(10_000, 1_000_000),
               });
+              break;
+            case 3:
+              rig.command("faults", random.oneIn(3) ? [] : [faultRule(random), faultRule(random)]);
               break;
             case 1:
               Deno.truncateSync(path, 512 * random.between(1, SECTORS));

@@ -21,6 +21,7 @@ import {
 } from "./protocol.ts";
 
 export type { BlockBackend } from "./disk.ts";
+export * from "./fault_rules.ts";
 export { BLOCK_OPTIONS, type BlockOptions, CACHE_MODES, type CacheMode } from "./options.ts";
 
 /** Queues beyond this number bring nothing: one thread serves them all. */
@@ -67,6 +68,7 @@ function describe(
       iops: options.iops,
       "iops-burst": options["iops-burst"],
     },
+    faults: options.faults ?? [],
   };
   const config = encodeConfig({
     capacity: image.size,

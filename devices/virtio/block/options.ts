@@ -15,6 +15,7 @@ import {
   withDefault,
 } from "../../options.ts";
 import { limitFields } from "../../limits/mod.ts";
+import { BLOCK_FAULTS_FIELD } from "./fault_rules.ts";
 import { ID_SIZE } from "./protocol.ts";
 
 /**
@@ -73,6 +74,7 @@ export const BLOCK_OPTIONS = defineOptions({
       "on",
     ),
     ...limitFields(""),
+    faults: BLOCK_FAULTS_FIELD,
   },
 
   check({ path, memory, cache, sector }) {

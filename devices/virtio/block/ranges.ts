@@ -15,6 +15,7 @@ import {
   FALLOC_FL_ZERO_RANGE,
 } from "../../../src/ffi/mod.ts";
 import { ZEROS } from "./buffers.ts";
+import type { Omission } from "./faults.ts";
 import {
   HEADER_SIZE,
   MAX_DISCARD_SEGMENTS,
@@ -37,8 +38,8 @@ type Method = typeof Method[keyof typeof Method];
 /** The segments of one request at a time, one after another. */
 export class Ranges implements Work {
   readonly #site: WorkSite;
-  /** A copy of the segments: the guest may change its own at any time. */
-  readonly #bytes = new Uint8Array(MAX_DISCARD_SEGMENTS * SEGMENT_SIZE);
+  /** A copy of the segments: the guest may change its own at any time. What is left out makes two of one. */
+  readonly #bytes = new Uint8Array(2 * MAX_DISCARD_SEGMENTS * SEGMENT_SIZE);
   readonly #view = new DataView(this.#bytes.buffer);
   #zeroes = false;
   #count = 0;
@@ -53,8 +54,30 @@ export class Ranges implements Work {
     this.#site = site;
   }
 
-  /** Begins. @returns how many bytes are to be written */
-  begin(zeroes: boolean): number {
+  /** Looks at what it is about, before it begins. */
+  peek(): void {
+    const { chain, memory } = this.#site;
+    const count = Math.floor((chain.readableBytes - HEADER_SIZE) / SEGMENT_SIZE);
+    this.#count = Math.min(count, MAX_DISCARD_SEGMENTS);
+    chain.read(memory, HEADER_SIZE, this.#bytes.subarray(0, this.#count * SEGMENT_SIZE));
+  }
+
+  /** After {@linkcode peek}: the first byte of the first range; 0 where there is none. */
+  get first(): number {
+    return this.#count === 0 ? 0 : this.#segmentOffset(0);
+  }
+
+  /** After {@linkcode peek}: whether any of it lies in a range of bytes. */
+  touches(from: number, to: number): boolean {
+    for (let i = 0; i < this.#count; i++) {
+      const offset = this.#segmentOffset(i);
+      if (offset < to && offset + this.#segmentSectors(i) * SECTOR_SIZE > from) return true;
+    }
+    return false;
+  }
+
+  /** Begins. @param omission what isn't done @returns how many bytes are to be written */
+  begin(zeroes: boolean, omission?: Omission): number {
     const { chain, memory, disk } = this.#site;
     this.#zeroes = zeroes;
     const size = chain.readableBytes - HEADER_SIZE;
@@ -70,6 +93,7 @@ export class Ranges implements Work {
       this.#site.reject(status);
       return 0;
     }
+    if (omission !== undefined) this.#leaveOut(omission);
     this.#flags = disk.writeFlags;
     const bytes = zeroes && !disk.canZero ? this.#total() : 0;
     this.#segment();
@@ -88,6 +112,26 @@ export class Ranges implements Work {
       if (sectors > MAX_SEGMENT_SECTORS || !inside) status = RequestStatus.ioError;
     }
     return status;
+  }
+
+  /** Cuts a range of bytes out of all segments. */
+  #leaveOut({ from, to }: Omission): void {
+    const pieces: [offset: number, end: number, flags: number][] = [];
+    for (let i = 0; i < this.#count; i++) {
+      const offset = this.#segmentOffset(i);
+      const end = offset + this.#segmentSectors(i) * SECTOR_SIZE;
+      const flags = this.#segmentFlags(i);
+      if (offset < from) pieces.push([offset, Math.min(end, from), flags]);
+      if (end > to) pieces.push([Math.max(offset, to), end, flags]);
+    }
+    this.#count = pieces.length;
+    for (const [i, [offset, end, flags]] of pieces.entries()) {
+      const sector = offset / SECTOR_SIZE;
+      this.#view.setUint32(i * SEGMENT_SIZE, sector, true);
+      this.#view.setUint32(i * SEGMENT_SIZE + 4, sector / 0x1_0000_0000, true);
+      this.#view.setUint32(i * SEGMENT_SIZE + 8, (end - offset) / SECTOR_SIZE, true);
+      this.#view.setUint32(i * SEGMENT_SIZE + 12, flags, true);
+    }
   }
 
   #segmentOffset(index: number): number {

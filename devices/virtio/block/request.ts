@@ -2,21 +2,39 @@
  * One request of the driver, from its header to its status byte (virtio 1.2, 5.2.6). Requests are used again.
  * @module
  */
-import { EAGAIN, EINTR, type IoOperation, type IoScope, IoVectors } from "../../../src/ffi/mod.ts";
+import {
+  EAGAIN,
+  EINTR,
+  EIO,
+  type IoOperation,
+  type IoScope,
+  IoVectors,
+} from "../../../src/ffi/mod.ts";
 import type { GuestMemory } from "../../../src/memory/mod.ts";
 import { DescriptorChain } from "../queue/chain.ts";
 import { VirtqueueError } from "../queue/virtqueue.ts";
 import type { BouncePool } from "./buffers.ts";
 import type { BlockCounter } from "./counters.ts";
 import type { Disk } from "./disk.ts";
+import type { BlockFaults, FaultyRequest, Omission } from "./faults.ts";
 import type { FlushGate, FlushWaiter } from "./flush_gate.ts";
 import { HEADER_SIZE, QUEUE_SIZE, RequestStatus, RequestType, SECTOR_SIZE } from "./protocol.ts";
 import { Ranges } from "./ranges.ts";
+import { spoil } from "./spoil.ts";
 import { Transfer } from "./transfer.ts";
 import type { Work, WorkSite } from "./work.ts";
 
 /** How often a call is tried again that the kernel had no room for. */
 const MOST_ATTEMPTS = 100;
+
+/** What faults call the types of requests; the others never reach the medium. */
+const OPS: ReadonlyMap<number, FaultyRequest["op"]> = new Map([
+  [RequestType.in, "read"],
+  [RequestType.out, "write"],
+  [RequestType.writeZeroes, "write"],
+  [RequestType.flush, "flush"],
+  [RequestType.discard, "discard"],
+]);
 
 /** What requests share, and whom they come back to. */
 export interface RequestOwner {
@@ -25,6 +43,8 @@ export interface RequestOwner {
   readonly disk: Disk;
   readonly gate: FlushGate;
   readonly bounces: BouncePool;
+  /** What goes wrong on purpose, if anything does. */
+  readonly faults: BlockFaults | undefined;
   /** What VIRTIO_BLK_T_GET_ID gives, padded with NULs. */
   readonly serial: Uint8Array;
   /** Whether the driver may send discards. */
@@ -41,7 +61,7 @@ export interface RequestOwner {
 }
 
 /** A request with all that it needs on its way: nothing is allocated for it any more. */
-export class BlockRequest implements WorkSite, FlushWaiter {
+export class BlockRequest implements WorkSite, FlushWaiter, FaultyRequest {
   readonly chain: DescriptorChain = new DescriptorChain(QUEUE_SIZE);
   readonly vectors: IoVectors = new IoVectors(QUEUE_SIZE);
   readonly memory: GuestMemory;
@@ -61,6 +81,9 @@ export class BlockRequest implements WorkSite, FlushWaiter {
   #status = 0;
   #type = 0;
   #bytes = 0;
+  #omission: Omission | undefined;
+  /** The first byte on the disk, as the header has it. */
+  offset = 0;
 
   constructor(owner: RequestOwner, queue: number) {
     this.#owner = owner;
@@ -97,20 +120,37 @@ export class BlockRequest implements WorkSite, FlushWaiter {
     this.#status = lastWritable(chain);
     this.#attempts = 0;
     this.#bytes = 0;
-    const offset = this.#readHeader() * SECTOR_SIZE;
+    this.#omission = undefined;
+    this.offset = this.#readHeader() * SECTOR_SIZE;
+    const { faults } = this.#owner;
+    return faults === undefined ? this.carryOut() : this.#expose(faults);
+  }
+
+  carryOut(omission?: Omission): number {
+    // Reads are spoilt afterwards; all else is left out.
+    let left: Omission | undefined;
+    if (omission !== undefined) {
+      this.#omission = this.#whole(omission);
+      left = omission.as === "done" || omission.as === "failed" ? this.#omission : undefined;
+    }
     switch (this.#type) {
       case RequestType.in:
       case RequestType.out:
         this.#work = this.#transfer;
-        return this.#bytes = this.#transfer.begin(this.#type === RequestType.out, offset);
+        this.#bytes = this.room;
+        return this.#transfer.begin(
+          this.#type === RequestType.out,
+          this.offset,
+          left,
+        );
       case RequestType.flush:
-        return this.#flush();
+        return left === undefined ? this.#flush() : this.#pretend();
       case RequestType.getId:
         return this.#getId();
       case RequestType.discard:
-        return this.#owner.discards ? this.#range(false) : this.#unsupported();
+        return this.#owner.discards ? this.#range(false, left) : this.#unsupported();
       case RequestType.writeZeroes:
-        return this.#owner.zeroes ? this.#range(true) : this.#unsupported();
+        return this.#owner.zeroes ? this.#range(true, left) : this.#unsupported();
       default:
         return this.#unsupported();
     }
@@ -144,9 +184,62 @@ export class BlockRequest implements WorkSite, FlushWaiter {
     return 0;
   }
 
-  #range(zeroes: boolean): number {
+  #range(zeroes: boolean, omission: Omission | undefined): number {
     this.#work = this.#ranges;
-    return this.#ranges.begin(zeroes);
+    return this.#ranges.begin(zeroes, omission);
+  }
+
+  /** Has faults look at it. */
+  #expose(faults: BlockFaults): number {
+    if (this.op === "discard" || this.#type === RequestType.writeZeroes) {
+      this.#ranges.peek();
+      this.offset = this.#ranges.first;
+    }
+    return faults.begin(this);
+  }
+
+  get op(): FaultyRequest["op"] {
+    return OPS.get(this.#type);
+  }
+
+  touches(from: number, to: number): boolean {
+    switch (this.#type) {
+      case RequestType.in:
+      case RequestType.out:
+        return this.offset < to && this.offset + this.room > from;
+      case RequestType.flush:
+        return false;
+      default:
+        return this.#ranges.touches(from, to);
+    }
+  }
+
+  refuse(errno: number): void {
+    this.fail(errno, `a ${this.op} at byte ${this.offset}, by a fault that is set,`);
+  }
+
+  drop(): void {
+    this.#finish(RequestStatus.ioError, 0);
+  }
+
+  /** How many bytes of data it has or wants. */
+  get room(): number {
+    const { readableBytes, writableBytes } = this.chain;
+    return this.#type === RequestType.in ? writableBytes - 1 : readableBytes - HEADER_SIZE;
+  }
+
+  /** What is left out, in whole blocks. */
+  #whole({ from, to, as, bit }: Omission): Omission {
+    const { blockSize } = this.disk;
+    const whole = (bytes: number, round: (blocks: number) => number) =>
+      round(bytes / blockSize) * blockSize;
+    return { from: whole(from, Math.floor), to: whole(to, Math.ceil), as, bit };
+  }
+
+  /** Says that it is done. */
+  #pretend(): number {
+    this.done(0);
+    return 0;
   }
 
   #unsupported(): number {
@@ -172,6 +265,10 @@ export class BlockRequest implements WorkSite, FlushWaiter {
 
   done(written: number): void {
     const owner = this.#owner;
+    if (this.#omission !== undefined) {
+      if (this.#omission.as === "failed") return this.refuse(EIO);
+      if (this.op === "read") spoil(this, this.#omission, this.offset, written);
+    }
     switch (this.#type) {
       case RequestType.in:
         owner.count("reads", 1);

@@ -4,6 +4,7 @@
  */
 import { EIO, type IoVectors } from "../../../src/ffi/mod.ts";
 import { type AlignedBuffer, BOUNCE_SIZE } from "./buffers.ts";
+import type { Omission } from "./faults.ts";
 import { HEADER_SIZE, RequestStatus } from "./protocol.ts";
 import type { Work, WorkSite } from "./work.ts";
 
@@ -15,6 +16,10 @@ export class Transfer implements Work {
   /** The first byte on the disk. */
   #offset = 0;
   #length = 0;
+  /** Where the part under way ends: before the part that is left out, or at the end. */
+  #stop = 0;
+  /** Where what comes after that begins. */
+  #next = 0;
   #done = 0;
   #bounce: AlignedBuffer | undefined;
 
@@ -22,8 +27,14 @@ export class Transfer implements Work {
     this.#site = site;
   }
 
-  /** Begins. @param offset the first byte; any number, it is checked here @returns how many bytes are to be moved */
-  begin(write: boolean, offset: number): number {
+  /**
+   * Begins.
+   *
+   * @param offset the first byte; any number, it is checked here
+   * @param omission what isn't moved, although all else goes on as if it was
+   * @returns how many bytes are to be moved
+   */
+  begin(write: boolean, offset: number, omission?: Omission): number {
     const { chain, disk } = this.#site;
     const length = write ? chain.readableBytes - HEADER_SIZE : chain.writableBytes - 1;
     if ((write && disk.readOnly) || !disk.holds(offset, length)) {
@@ -34,15 +45,31 @@ export class Transfer implements Work {
     this.#flags = write ? disk.writeFlags : 0;
     this.#offset = offset;
     this.#length = length;
+    this.#stop = length;
+    this.#next = length;
     this.#done = 0;
-    if (length === 0) this.#site.done(0);
+    if (omission !== undefined) this.#leaveOut(omission);
+    if (this.#done === length) this.#site.done(write ? 0 : length);
     else this.issue();
     return length;
   }
 
+  #leaveOut({ from, to }: Omission): void {
+    const start = Math.max(from - this.#offset, 0);
+    const end = Math.min(to - this.#offset, this.#length);
+    if (start >= end) return;
+    // Nothing comes before it, or something does.
+    if (start === 0) {
+      this.#done = end;
+    } else {
+      this.#stop = start;
+      this.#next = end;
+    }
+  }
+
   issue(): void {
     const { chain, memory, disk, vectors } = this.#site;
-    const rest = this.#length - this.#done;
+    const rest = this.#stop - this.#done;
     const count = this.#write
       ? chain.readableVectors(memory, HEADER_SIZE + this.#done, rest, vectors)
       : chain.writableVectors(memory, this.#done, rest, vectors);
@@ -83,7 +110,12 @@ export class Transfer implements Work {
       chain.write(memory, this.#done, this.#bounce.bytes.subarray(0, result));
     }
     this.#done += result;
-    if (this.#done < this.#length) return this.issue();
+    if (this.#done < this.#stop) return this.issue();
+    if (this.#stop < this.#length) {
+      this.#done = this.#next;
+      this.#stop = this.#length;
+      if (this.#done < this.#length) return this.issue();
+    }
     this.#release();
     this.#site.done(this.#write ? 0 : this.#length);
   }

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { readFaults } from "../../faults/mod.ts";
 import { Fd, O_NONBLOCK, O_RDONLY, read } from "../../../src/ffi/mod.ts";
 import {
   changeLimits,
@@ -30,6 +31,15 @@ import {
 } from "../module.ts";
 import { DescriptorChain } from "../queue/chain.ts";
 import type { Virtqueue } from "../queue/virtqueue.ts";
+import {
+  ENTROPY_FAULT_ACTIONS,
+  ENTROPY_FAULTS,
+  ENTROPY_FAULTS_FIELD,
+  type EntropyFault,
+  EntropyFaults,
+} from "./faults.ts";
+
+export * from "./faults.ts";
 
 /** The device's number. */
 const VIRTIO_ID_RNG = 4;
@@ -49,6 +59,7 @@ const OPTIONS = defineOptions({
   fields: {
     source: optional(path("FILE", "a file of random bytes (the host kernel's generator)")),
     ...limitFields(""),
+    faults: ENTROPY_FAULTS_FIELD,
   },
 });
 
@@ -56,6 +67,7 @@ interface EntropyBackend {
   /** The source's descriptor; undefined for the host kernel's generator. */
   readonly source: number | undefined;
   readonly limits: LimitValues;
+  readonly faults: readonly EntropyFault[];
 }
 
 class EntropyDevice implements VirtioDevice {
@@ -66,6 +78,11 @@ class EntropyDevice implements VirtioDevice {
   readonly #later;
   readonly #limiter: RateLimiter;
   #limits: LimitValues;
+  readonly #faults = new EntropyFaults();
+  /** What happens to the buffer that waits at the head of the queue, once that was decided. */
+  #fault: EntropyFault | undefined;
+  /** When that buffer has waited long enough, and is filled without being looked at again. */
+  #until = 0;
   #queue: Virtqueue | undefined;
 
   constructor({ backend }: VirtioDescription<EntropyBackend>, context: DeviceContext) {
@@ -74,6 +91,7 @@ class EntropyDevice implements VirtioDevice {
     this.#limits = backend.limits;
     this.#limiter = new RateLimiter(rateLimits(backend.limits), context.io.now);
     this.#later = context.io.timer(() => this.#serve());
+    this.#faults.set(backend.faults);
   }
 
   start(queues: readonly (Virtqueue | undefined)[]): void {
@@ -84,15 +102,20 @@ class EntropyDevice implements VirtioDevice {
     if (!this.#later.armed) this.#serve();
   }
 
-  stop(): void {
+  stop(gone: boolean): void {
     this.#later.clear();
     this.#queue = undefined;
+    // A dry source stays dry for the next driver.
+    if (gone && this.#fault?.action === "delay") this.#fault = undefined;
   }
 
   reset(): void {}
 
   command(name: string, argument: unknown): unknown {
-    if (name !== "limits") throw new DeviceError(`an entropy device has no command ${name}`);
+    if (name === "faults") return this.#changeFaults(argument);
+    if (name !== "limits") {
+      throw new DeviceError(`an entropy device has no command ${name}; it has faults and limits`);
+    }
     this.#limits = changeLimits(this.#limits, argument);
     this.#limiter.set(rateLimits(this.#limits), this.#context.io.now);
     if (this.#later.armed) this.#later.set(0);
@@ -100,6 +123,15 @@ class EntropyDevice implements VirtioDevice {
   }
 
   close(): void {}
+
+  #changeFaults(wish: unknown): unknown {
+    if (wish !== undefined && wish !== null) {
+      this.#faults.set(readFaults(ENTROPY_FAULTS, wish));
+      this.#fault = undefined;
+      if (this.#queue !== undefined) this.#later.set(0);
+    }
+    return this.#faults.show();
+  }
 
   /** Fills buffers until there are none, it's enough for a turn, or a limit is reached. */
   #serve(): void {
@@ -115,6 +147,10 @@ class EntropyDevice implements VirtioDevice {
         this.#later.set(delay);
         break;
       }
+      if ((this.#faults.active || this.#fault !== undefined) && this.#waits()) {
+        queue.unpop(chain);
+        break;
+      }
       const wanted = this.#chunk.subarray(0, Math.min(CHUNK, chain.writableBytes));
       const bytes = this.#fill(wanted);
       if (bytes === 0 && wanted.length > 0) {
@@ -122,6 +158,7 @@ class EntropyDevice implements VirtioDevice {
         this.#later.set(RETRY_MS);
         break;
       }
+      this.#fault = undefined;
       this.#limiter.charge(bytes);
       queue.push(chain, chain.write(memory, 0, wanted.subarray(0, bytes)));
       metrics.add("requests");
@@ -130,9 +167,29 @@ class EntropyDevice implements VirtioDevice {
     queue.flush();
   }
 
+  /** Decides about the buffer at the head of the queue. @returns whether it has to wait, for a timer or other rules */
+  #waits(): boolean {
+    const { metrics, io } = this.#context;
+    if (this.#fault === undefined) {
+      this.#fault = this.#faults.next();
+      if (this.#fault === undefined) return false;
+      metrics.add(`faults_${this.#fault.action}`);
+      this.#until = io.now + (this.#fault.ms ?? 0);
+    }
+    if (this.#fault.action === "constant") return false;
+    const wait = this.#until - io.now;
+    if (this.#fault.action === "delay" && wait <= 0) return false;
+    if (this.#fault.action === "delay") this.#later.set(wait);
+    return true;
+  }
+
   /** Puts random bytes into `into`. @returns how many; 0 where the source has none now */
   #fill(into: Uint8Array<ArrayBuffer>): number {
     if (into.length === 0) return 0;
+    if (this.#fault?.action === "constant") {
+      into.fill(this.#fault.byte ?? 0);
+      return into.length;
+    }
     if (this.#source === undefined) {
       crypto.getRandomValues(into);
       return into.length;
@@ -155,7 +212,7 @@ export const entropy: VirtioModule<typeof OPTIONS, EntropyBackend> = {
   kind: "entropy",
   options: OPTIONS,
 
-  create({ source, ...limits }, context) {
+  create({ source, faults = [], ...limits }, context) {
     rateLimits(limits);
     return {
       kind: "entropy",
@@ -163,10 +220,14 @@ export const entropy: VirtioModule<typeof OPTIONS, EntropyBackend> = {
       features: 0n,
       queueSizes: [QUEUE_SIZE],
       config: new Uint8Array(),
-      metrics: ["requests", "bytes", "throttled", "failures"],
+      metrics: [
+        ...["requests", "bytes", "throttled", "failures"],
+        ...ENTROPY_FAULT_ACTIONS.map((action) => `faults_${action}`),
+      ],
       backend: {
         source: source === undefined ? undefined : context.own(openSource(source)).raw,
         limits,
+        faults,
       },
     };
   },

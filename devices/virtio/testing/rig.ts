@@ -267,9 +267,13 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
 
   /** The device stops, and gives back all buffers. @throws {assert.AssertionError} it kept some, without having failed */
   stop(timeoutMs = 5000): void {
+    this.#stop(false, timeoutMs);
+  }
+
+  #stop(gone: boolean, timeoutMs: number): void {
     if (!this.#started) return;
     this.#started = false;
-    this.#endService();
+    this.#endService(gone);
     this.#settle(timeoutMs);
     this.#positions = this.#queues.map((queue) => queue?.position);
     for (const queue of this.#queues) queue?.close();
@@ -278,7 +282,7 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
 
   /** The driver resets the device: it is as if it had never been there. */
   reset(): void {
-    this.stop();
+    this.#stop(true, 5000);
     if (this.#driver !== undefined) this.#call(() => this.device.reset());
     this.failure = undefined;
     this.#driver = undefined;
@@ -310,7 +314,7 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
     if (error instanceof assert.AssertionError) this.#broken ??= error;
     if (this.failure !== undefined) return;
     this.failure = error;
-    this.#endService();
+    this.#endService(true);
   }
 
   /** What the device does at its end is no longer judged: the test has failed already, and says why. */
@@ -360,11 +364,11 @@ export class DeviceRig<Backend = unknown> implements AsyncDisposable {
     }
   }
 
-  #endService(): void {
+  #endService(gone: boolean): void {
     if (!this.#served) return;
     this.#served = false;
     try {
-      this.device.stop();
+      this.device.stop(gone);
     } catch (cause) {
       this.#broken ??= new assert.AssertionError({ message: `stop() has thrown: ${cause}` });
     }

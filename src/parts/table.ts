@@ -14,6 +14,7 @@ export const WORKERS = {
 /** Files that are read as bytes, relative to this folder. */
 export const ASSETS = {
   "built-in-guest": "images/built_in_guest",
+  agent: "images/agent",
   "real-mode": "images/real_mode",
   "protected-mode": "images/protected_mode",
   "long-mode": "images/long_mode",

@@ -11,10 +11,12 @@ import { type AssetName, ASSETS } from "../../src/parts/table.ts";
 import { run } from "../../src/rootfs/command.ts";
 import { assemble, type PayloadOptions, toolVersion } from "./assemble.ts";
 import { compile } from "./compile.ts";
+import { compileAgent } from "./compile_agent.ts";
 
-/** What an image is built from: a program of the folder `native`, or a payload of this folder. */
+/** What an image is built from: a program of the folder `native`, the folder `agent`, or a payload of this folder. */
 export type Recipe =
   | { readonly program: string }
+  | { readonly folder: "agent" }
   | { readonly payload: string; readonly options?: PayloadOptions };
 
 /** A payload without a header, which is smaller than an ELF file. */
@@ -25,6 +27,8 @@ function flat(payload: string, defines: PayloadOptions["defines"] = {}): Recipe 
 /** The images, by the names under which the program finds them. */
 export const IMAGES: Readonly<Partial<Record<AssetName, Recipe>>> = {
   "built-in-guest": { program: "built_in" },
+  // What serves the host inside Linux guests.
+  agent: { folder: "agent" },
   // What `denovisor self-test` runs.
   "real-mode": { payload: "real_mode", options: { format: "flat", address: 0x7c00 } },
   "protected-mode": flat("flat_mode", { BITS32: 1 }),
@@ -81,6 +85,7 @@ export function imageNames(): AssetName[] {
 export async function buildImage(name: AssetName): Promise<Uint8Array<ArrayBuffer>> {
   const recipe = IMAGES[name];
   if (recipe === undefined) throw new Error(`${name} is not built from sources`);
+  if ("folder" in recipe) return await stripped(await compileAgent());
   if ("program" in recipe) return await stripped(await compile(recipe.program));
   const { path } = await assemble(recipe.payload, recipe.options);
   return recipe.options?.format === "flat" ? await Deno.readFile(path) : await stripped(path);

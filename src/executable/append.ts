@@ -27,11 +27,16 @@ export interface Executable {
   readonly machine: Machine;
 }
 
+/** The longest name that a file can have on Linux (limits.h). */
+const NAME_MAX = 255;
+
 /**
- * How Deno is started. Nothing is fetched, no configuration is looked for, and nobody is asked for permissions; all
- * are given, for what opens libraries can do everything anyway, and Deno lets nothing less read /proc, /sys and /dev.
+ * How Deno is started: by a name that means nothing to it. Nothing is fetched, no configuration is looked for, and
+ * nobody is asked for permissions; all are given, for what opens libraries can do everything anyway, and Deno lets
+ * nothing less read /proc, /sys and /dev.
  */
 const DENO_ARGS = [
+  "denovisor",
   ...["run", "--allow-all", "--no-prompt", "--quiet"],
   ...["--no-config", "--no-lock", "--no-npm", "--no-remote", "--cached-only", "--no-check"],
 ];
@@ -51,7 +56,11 @@ function importMap(): string {
  * where their folder can't be, it keeps them in memory. And it reads no .npmrc where there can't be one.
  */
 const VARIABLES = [
-  ...["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1", "DENO_DIR=/dev/null"],
+  ...[
+    "DENO_NO_UPDATE_CHECK=1",
+    "DENO_DISABLE_NODE_SHIM=1",
+    `DENO_DIR=/${"-".repeat(NAME_MAX + 1)}`,
+  ],
   "HOME=/proc/self",
 ];
 

@@ -11,6 +11,9 @@ import { DIGEST_SIZE, type Layout, MAIN, type Main } from "./layout.ts";
 /** Written in front of this code when an executable is built. */
 declare const LAYOUT: Layout;
 
+/** The file that the process was started from, also after another has taken its name (proc(5)). */
+const SELF = "/proc/self/exe";
+
 /** As for every failure of the host. */
 const EXIT_HOST = 125;
 
@@ -21,9 +24,22 @@ function refuse(problem: string): never {
   return Deno.exit(EXIT_HOST);
 }
 
+/** Opens the file. Whoever may execute it need not be allowed to read it. */
+function open(): Deno.FsFile {
+  try {
+    return Deno.openSync(SELF);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    const text =
+      `denovisor: ${path} can't be read by this user, and has to read itself: chmod +r it.\n`;
+    Deno.stderr.writeSync(new TextEncoder().encode(text));
+    return Deno.exit(EXIT_HOST);
+  }
+}
+
 /** Reads a part of the file. */
 function read(offset: number, length: number): Uint8Array<ArrayBuffer> {
-  using file = Deno.openSync(path);
+  using file = open();
   const { size } = file.statSync();
   if (size !== LAYOUT.size) refuse(`it has ${size} bytes, and was built with ${LAYOUT.size}`);
   file.seekSync(offset, Deno.SeekMode.Start);
@@ -44,9 +60,8 @@ async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
  * What a Worker is started with: this function's own text. It evaluates a bundle, and can use nothing that is outside
  * of it.
  */
-function startWorker(path: string, size: number, offset: number, length: number): void {
+function startWorker(path: string, offset: number, length: number): void {
   using file = Deno.openSync(path);
-  if (file.statSync().size !== size) throw new Error(`${path} was replaced while it ran`);
   file.seekSync(offset, Deno.SeekMode.Start);
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length;) done += file.readSync(bytes.subarray(done)) ?? length;
@@ -61,7 +76,7 @@ const parts: Parts = {
   build: LAYOUT.build,
   worker(name) {
     const [offset, length] = LAYOUT.workers[name];
-    const args = JSON.stringify([path, LAYOUT.size, LAYOUT.offset + offset, length]);
+    const args = JSON.stringify([SELF, LAYOUT.offset + offset, length]);
     return `data:text/javascript,${encodeURIComponent(`(${startWorker})(...${args})`)}`;
   },
   asset(name) {

@@ -123,10 +123,9 @@ for (const machine of Object.keys(ARCHITECTURES) as Machine[]) {
           const { code, lines } = await printed(command(program), ["a", "", "--b c"], env);
           assert.equal(code, 7, lines.join("\n"));
           const of = (kind: string) => lines.filter((line) => line.startsWith(kind));
-          assert.deepEqual(of("arg").slice(1), [
+          assert.deepEqual(of("arg"), [
             ..."inserted,,with space,a,,--b c".split(",").map((arg) => `arg ${arg}`),
           ]);
-          assert.equal(of("arg")[0], `arg ${program}`);
           const variables = of("env").filter((line) => !/^env (LD_|QEMU_)/.test(line));
           // The emulator hands the given ones over in an order of its own.
           assert.deepEqual(

@@ -9,7 +9,7 @@
  * | + 16       | u32       | words of 4 bytes in the segment                                          |
  * | + 20       | u32       | what makes the sum of all words 0                                        |
  * | + 24       | 2 x u32   | the message for a damaged segment: its place in the segment and its size |
- * | + 32       | u32       | arguments to insert after argv[0]                                        |
+ * | + 32       | u32       | arguments in place of argv[0]                                            |
  * | + 36       | u32       | variables to append to the environment                                   |
  * | + 40       | u32 each  | the strings' places in the segment, arguments first                      |
  * | behind     | bytes     | the message, then the strings, each ended by NUL                         |
@@ -22,7 +22,7 @@ import { stubCode } from "./stub/mod.ts";
 
 /** What the program is started with beside what its user gave it. */
 export interface Insertion {
-  /** After argv[0]. At least one. */
+  /** In place of argv[0]. At least one. */
   readonly args: readonly string[];
   /** `NAME=VALUE`, behind the user's. At least one. */
   readonly variables: readonly string[];

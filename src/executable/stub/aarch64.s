@@ -3,10 +3,14 @@
 #
 # Source: AAPCS64 and the System V ABI for the Arm 64-bit architecture; syscalls(2).
 
+        .set SYS_getcwd, 17
+        .set SYS_chdir, 49
         .set SYS_write, 64
         .set SYS_exit_group, 94
         .set STDERR, 2
         .set EXIT_HOST, 125
+        .set ENOENT, 2
+        .set PATH_MAX, 4096
 
         .set ENTRY, 0                   // fields of the header
         .set ENVIRON, 8
@@ -33,6 +37,26 @@ start:
         ldr x5, [x1]                    // argc; without argv[0] there's no place for arguments
         cbz x5, damaged
 
+        mov x17, x0
+        mov x16, x8
+        sub x0, x1, PATH_MAX
+        mov x1, PATH_MAX
+        mov x8, SYS_getcwd
+        svc 0
+        cmn x0, ENOENT
+        b.eq 1f
+        tbnz x0, 63, 2f                 // a path that is too long for the buffer is one, too
+        sub x0, sp, PATH_MAX
+        ldrb w1, [x0]                   // else "(unreachable)"
+        cmp w1, '/'
+        b.eq 2f
+1:      adr x0, nowhere
+        mov x8, SYS_chdir
+        svc 0
+2:      mov x0, x17
+        mov x8, x16
+        mov x1, sp
+
         add x2, x1, x5, lsl 3           // how much there is to copy
         add x2, x2, 16
 2:      ldr x3, [x2], 8
@@ -51,10 +75,9 @@ start:
         mov sp, x3
 
         add x4, x5, x9
+        sub x4, x4, 1
         str x4, [x3], 8
-        add x1, x1, 8
-        ldr x4, [x1], 8                 // argv[0]
-        str x4, [x3], 8
+        add x1, x1, 16                  // without argv[0]
         mov w2, w9
         bl insert
 4:      ldr x4, [x1], 8                 // the other arguments, and the 0
@@ -122,5 +145,7 @@ deno:   .ascii "DENO"
 node:   .ascii "NODE"
 otel:   .ascii "OTEL"
 home:   .ascii "HOME"
+nowhere:
+        .asciz "/proc/self/task"
         .balign 8
 header:

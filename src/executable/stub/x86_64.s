@@ -2,17 +2,24 @@
 #
 #       argc, argv[0..argc-1], 0, environment, 0, auxiliary vector (pairs, ended by a pair of type 0)
 #
-# and goes on to the program's old entry with another stack below, which has arguments after argv[0] and
-# variables at the end of the environment that were not there, and no HOME and no DENO_*, NODE_* and OTEL_*.
-# The C library's `environ` points there too. RDX belongs to the dynamic linker and is left alone. The segment is only read: `header` and what it points
-# to are described in segment.ts.
+# and goes on to the program's old entry with another stack below, which has other arguments in place of argv[0]
+# (Deno is another program by some names) and variables at the end of the environment that were not there, and no
+# HOME and no DENO_*, NODE_* and OTEL_*. The C library's `environ` points there too. RDX belongs to the dynamic
+# linker and is left alone. The segment is only read: `header` and what it points to are described in segment.ts.
+#
+# Deno does not start in a folder that was removed. Such a process is moved to one in which no name means
+# anything to anybody, and nothing can be made.
 #
 # Source: System V ABI, AMD64 supplement, "Process Initialization"; syscalls(2).
 
         .intel_syntax noprefix
 
         .set SYS_write, 1
+        .set SYS_getcwd, 79
+        .set SYS_chdir, 80
         .set SYS_exit_group, 231
+        .set ENOENT, 2
+        .set PATH_MAX, 4096
         .set STDERR, 2
         .set EXIT_HOST, 125
         .set DENO, 0x4f4e4544           # four letters as they lie in memory
@@ -47,6 +54,21 @@ start:
         test rbx, rbx
         jz damaged
 
+        lea rdi, [rsp - PATH_MAX]
+        mov esi, PATH_MAX
+        mov eax, SYS_getcwd
+        syscall
+        cmp rax, -ENOENT
+        je 1f
+        test rax, rax                   # a path that is too long for the buffer is one, too
+        js 2f
+        cmp byte ptr [rsp - PATH_MAX], '/'      # else "(unreachable)"
+        je 2f
+1:      lea rdi, [rip + nowhere]
+        mov eax, SYS_chdir
+        syscall
+2:      mov rsi, rsp
+
         lea rdi, [rsi + rbx * 8 + 16]   # how much there is to copy
 2:      add rdi, 8
         cmp qword ptr [rdi - 8], 0
@@ -64,10 +86,9 @@ start:
         and rsp, -16
 
         mov rdi, rsp
-        lea rax, [rbx + r9]
+        lea rax, [rbx + r9 - 1]
         stosq
-        add rsi, 8
-        movsq                           # argv[0]
+        add rsi, 16                     # without argv[0]
         mov ecx, r9d
         call insert
 4:      lodsq                           # the other arguments, and the 0
@@ -129,6 +150,9 @@ damaged:
         mov edi, EXIT_HOST
         syscall
         ud2
+
+nowhere:
+        .asciz "/proc/self/task"
 
         .balign 8
 header:

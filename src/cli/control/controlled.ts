@@ -34,12 +34,14 @@ export interface SharedConsole {
   resize(size: Size): void;
 }
 
-/** A command that runs in a guest. */
-export interface GuestCommand {
-  readonly stdin: WritableStream<Uint8Array>;
+/** A command that runs in a guest. When it is disposed of while it runs, it is killed. */
+export interface GuestCommand extends AsyncDisposable {
+  /** There where it was asked for. */
+  readonly stdin: WritableStream<Uint8Array> | undefined;
   /** With a terminal, all that the command writes. */
   readonly stdout: ReadableStream<Uint8Array>;
-  readonly stderr: ReadableStream<Uint8Array>;
+  /** With a terminal there is none. */
+  readonly stderr: ReadableStream<Uint8Array> | undefined;
   /** Rejects where the guest or its agent is gone. */
   readonly status: Promise<ExecEnd>;
   /** Sends a signal to it, by its number. */

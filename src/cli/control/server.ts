@@ -128,9 +128,9 @@ export class ControlServer implements AsyncDisposable {
         await writer.line({ ok: {} });
         return await serveConsole(machine.console, reader, writer, signal);
       case "exec": {
-        const command = await machine.spawn(request);
+        await using command = await machine.spawn(request);
         await writer.line({ ok: {} });
-        return await serveExec(command, request.stdin, reader, writer, signal);
+        return await serveExec(command, reader, writer, signal);
       }
     }
   }

@@ -18,20 +18,20 @@ const LINE_FEED = 0x0a;
 
 /** One client's queue. */
 class Follower {
-  #chunks: Uint8Array[] = [];
+  readonly #chunks: Uint8Array[] = [];
   #bytes = 0;
   #lost = 0;
   #isEnded = false;
   #news = Promise.withResolvers<void>();
 
   push(bytes: Uint8Array): void {
-    if (this.#bytes + bytes.length > CLIENT_LIMIT) {
-      this.#lost += this.#bytes;
-      this.#chunks = [];
-      this.#bytes = 0;
-    }
     this.#chunks.push(bytes);
     this.#bytes += bytes.length;
+    while (this.#bytes > CLIENT_LIMIT) {
+      const { length } = this.#chunks.shift()!;
+      this.#bytes -= length;
+      this.#lost += length;
+    }
     this.#wake();
   }
 

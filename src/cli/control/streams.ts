@@ -14,8 +14,6 @@ import {
   refusal,
 } from "./protocol.ts";
 
-const SIGKILL = 9;
-
 /**
  * How long a command's output may go on behind the command's end, in milliseconds: what it has left running may have
  * the output open for ever.
@@ -46,19 +44,21 @@ export async function serveConsole(
   gone.abort();
 }
 
-/** Serves a client that runs a command. A client that goes away before the command's end has it killed. */
+/** Serves a client that runs a command, to the command's end, or until the client or the machine has gone. */
 export async function serveExec(
   command: GuestCommand,
-  hasInput: boolean,
   reader: FrameReader,
   writer: FrameWriter,
   over: AbortSignal,
 ): Promise<void> {
-  const stdin = command.stdin.getWriter();
+  const stdin = command.stdin?.getWriter();
   // Whether it is closed by us or by the command's end is told by each write.
-  stdin.closed.catch(() => {});
-  const input = new Incoming((bytes) => stdin.write(bytes), credit(writer), () => stdin.close());
-  if (!hasInput) input.end();
+  stdin?.closed.catch(() => {});
+  const input = new Incoming(
+    (bytes) => stdin === undefined ? Promise.resolve() : stdin.write(bytes),
+    credit(writer),
+    () => stdin?.close(),
+  );
   const reading = readFrames(reader, ({ type, payload }) => {
     if (type === Frames.input) input.push(payload);
     else if (type === Frames.inputEnd) input.end();
@@ -66,32 +66,27 @@ export async function serveExec(
     else if (type === Frames.signal) command.kill(decodeSignal(payload)).catch(() => {});
     else throw unknown(type);
   });
-  const stopping = Promise.withResolvers<never>();
-  const stop = () => stopping.reject(new ControlError("ended", "the machine has ended"));
-  over.addEventListener("abort", stop);
-  const outputs = [
-    copy(command.stdout, (bytes) => writer.frame(Frames.output, bytes)),
-    copy(command.stderr, (bytes) => writer.frame(Frames.errorOutput, bytes)),
-  ];
-  const finished = (async () => {
-    const status = await command.status;
-    await drained(outputs);
-    return status;
-  })();
   const left = reading.then(() => {
     throw new ControlError("failed", "the client has gone");
   });
-  let isRunning = true;
-  command.status.finally(() => (isRunning = false)).catch(() => {});
+  const stopping = Promise.withResolvers<never>();
+  const stop = () => stopping.reject(new ControlError("ended", "the machine has ended"));
+  over.addEventListener("abort", stop);
+  const outputs = [copy(command.stdout, (bytes) => writer.frame(Frames.output, bytes))];
+  if (command.stderr !== undefined) {
+    outputs.push(copy(command.stderr, (bytes) => writer.frame(Frames.errorOutput, bytes)));
+  }
+  const finished = command.status.then(async (status) => {
+    await drained(outputs);
+    return status;
+  });
+  for (const each of [left, stopping.promise, finished]) each.catch(() => {});
   try {
     await end(writer, Promise.race([finished, left, stopping.promise]), (status) => status);
   } finally {
     over.removeEventListener("abort", stop);
     for (const { cancel } of outputs) cancel();
-    if (isRunning) await command.kill(SIGKILL).catch(() => {});
-    stdin.abort().catch(() => {});
-    finished.catch(() => {});
-    left.catch(() => {});
+    stdin?.abort().catch(() => {});
   }
 }
 

@@ -20,6 +20,10 @@ import type { RunnableMachine } from "./machine.ts";
 
 /** What starts commands in the guest. */
 export interface GuestAgent {
+  /** A machine runs, whose guest is the one from now on. */
+  begin(): void;
+  /** It has ended: whatever waits for its guest fails. */
+  end(): void;
   /** @throws {ControlError} */
   spawn(request: RequestOf<"exec">): Promise<GuestCommand>;
   /** Asks the guest to power itself off; resolves when it has understood. @throws {ControlError} */
@@ -75,6 +79,8 @@ export class NamedMachine implements Controlled, AsyncDisposable {
   /** The machine that runs from now on; undefined from its end on. */
   set machine(machine: RunnableMachine | undefined) {
     this.#machine = machine;
+    if (machine === undefined) this.#run.agent?.end();
+    else this.#run.agent?.begin();
     this.#state = machine === undefined ? "starting" : "running";
   }
 

@@ -34,7 +34,7 @@
  * @module
  */
 
-import type { DeviceLock } from "../../src/bus/mod.ts";
+import { type DeviceLock, waitForChange } from "../../src/bus/mod.ts";
 import { ByteRing } from "../byte_ring.ts";
 import type { AttachContext, ConsolePort, DeviceModule, DeviceSpec } from "../device.ts";
 import { StateReader } from "../state.ts";
@@ -166,6 +166,8 @@ class SerialConsole implements ConsolePort {
   #sent: Promise<void> = Promise.resolve();
   /** Whether a service is on its way that has not begun. */
   #serviceDue = false;
+  /** Not 0 once the port is closed: nothing is gathered any more. */
+  readonly #closing = new Int32Array(new SharedArrayBuffer(4));
 
   constructor(spec: SerialSpec, context: Pick<AttachContext, "irq">) {
     const { lock, words } = SERIAL_STATE.views(spec.state);
@@ -198,9 +200,14 @@ class SerialConsole implements ConsolePort {
   }
 
   async *output(): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+    let taken = -Infinity;
     while (await this.#output.waitForData()) {
-      // A guest prints byte by byte; one wake-up of this isolate for each would slow it down.
-      await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+      // A guest prints byte by byte; one wake-up of this isolate for each would slow it down. The first one after a
+      // silence may be what somebody waits for.
+      if (performance.now() - taken < GATHER_MS) {
+        await waitForChange(this.#closing, 0, 0, GATHER_MS);
+      }
+      taken = performance.now();
       const chunk = new Uint8Array(this.#output.available);
       this.#output.readInto(chunk);
       if (Atomics.load(this.#words, SERIAL_STATE.word.txCount) > 0) {
@@ -220,5 +227,7 @@ class SerialConsole implements ConsolePort {
   close(): void {
     this.#input.close();
     this.#output.close();
+    Atomics.store(this.#closing, 0, 1);
+    Atomics.notify(this.#closing, 0);
   }
 }

@@ -18,6 +18,16 @@ Deno.test("a wait is ended by a notification of its word, and by no other", asyn
   await wait;
 });
 
+Deno.test("a wait with a time limit is over when that is up, or before, when it is notified", async () => {
+  const words = new Int32Array(new SharedArrayBuffer(4));
+  const began = performance.now();
+  await waitForChange(words, 0, 0, 20);
+  assert(performance.now() - began >= 19);
+  const wait = waitForChange(words, 0, 0, 1e6);
+  Atomics.notify(words, 0);
+  await wait;
+});
+
 Deno.test("a process whose only work is such a wait lives until it is notified", async () => {
   // Notified from the same isolate, with nothing else that would keep the process alive.
   const program = `

@@ -4,16 +4,19 @@
  */
 import { messageOf, statusOf } from "./errors.ts";
 import { parse } from "./program.ts";
-import { noteLoaded, say, system } from "./system.ts";
+import { pastOf, say, system } from "./system.ts";
 import { verbs } from "./verbs.ts";
 
 /** Does what the command line says. @returns the exit status */
 export async function main(args: readonly string[]): Promise<number> {
-  noteLoaded();
+  const loaded = performance.now();
   try {
     const call = parse(args, verbs, system);
     if (typeof call === "number") return call;
-    return await call.verb.execute(call.operands, call.options, system);
+    return await call.verb.execute(call.operands, call.options, {
+      ...system,
+      past: () => pastOf(loaded),
+    });
   } catch (error) {
     say(system, messageOf(error));
     return statusOf(error);

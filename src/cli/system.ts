@@ -4,9 +4,6 @@
  */
 import { processStart } from "../ffi/process_start.ts";
 
-/** The mark on the process's own time line. */
-const PROGRAM_LOADED = "program loaded";
-
 /** Where input comes from. */
 export interface Input {
   isTerminal(): boolean;
@@ -92,20 +89,18 @@ export const system: System = {
   },
   suspend: () => Deno.kill(Deno.pid, "SIGSTOP"),
   exit: (status) => Deno.exit(status),
-  past: () => ({
-    began: processStart(),
-    steps: [
-      { step: "runtime ready", at: 0 },
-      ...performance.getEntriesByName(PROGRAM_LOADED).map(({ startTime }) => {
-        return { step: PROGRAM_LOADED, at: startTime };
-      }),
-    ],
-  }),
 };
 
-/** Notes that the program has been loaded and begins with its work. */
-export function noteLoaded(): void {
-  performance.mark(PROGRAM_LOADED);
+/**
+ * What this process did so far.
+ *
+ * @param loaded when the program had been loaded, as performance.now() tells time
+ */
+export function pastOf(loaded: number): Past {
+  return {
+    began: processStart(),
+    steps: [{ step: "runtime ready", at: 0 }, { step: "program loaded", at: loaded }],
+  };
 }
 
 const encoder = new TextEncoder();

@@ -149,6 +149,8 @@ async function importAll(
 /** Gives a promise up when a signal aborts. */
 async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise;
+  // It may fail after it was given up.
+  promise.catch(() => {});
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);
@@ -157,8 +159,6 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined
     return await Promise.race([promise, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", abort);
-    // Whichever has lost may still fail.
-    promise.catch(() => {});
   }
 }
 

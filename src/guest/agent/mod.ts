@@ -23,9 +23,12 @@
  */
 export type { CallOptions } from "./call.ts";
 export type { CommandOptions, SpawnOptions, Stdio, TerminalSize } from "./command.ts";
+export type { CopyInOptions, CopyResult, SkippedFile } from "./copy_in.ts";
+export type { CopyOutOptions } from "./copy_out.ts";
 export * from "./errors.ts";
 export { type ExecOptions, ExecResult } from "./exec.ts";
-export { Guest } from "./guest.ts";
+export type { FileKind, GuestDirEntry, GuestFileInfo, ReadOptions, WriteOptions } from "./files.ts";
+export { Guest, type GuestInfo, type MakeDirOptions, type RemoveOptions } from "./guest.ts";
 export { GuestProcess, type GuestStatus } from "./process.ts";
 export { AGENT_PORT, ProtocolError } from "./protocol.ts";
 export type { AgentConnection, AgentTransport } from "./transport.ts";

@@ -71,7 +71,7 @@ export async function run(
 
 /** A command that reads a stream and writes one. */
 export interface StreamedCommand {
-  /** What it writes. Cancelling it ends the command. */
+  /** What it writes; it has to be read for the command to end. */
   readonly output: ReadableStream<Uint8Array<ArrayBuffer>>;
   /**
    * Resolves when the command has ended well and has read all its input.

@@ -23,6 +23,7 @@
  */
 
 import type { CpioEntry } from "../../loader/cpio.ts";
+import { archiveImage, layoutImage } from "./archive.ts";
 import type { CacheOptions } from "./cache.ts";
 import { RootfsError } from "./errors.ts";
 import { folderImage } from "./folder.ts";
@@ -30,6 +31,7 @@ import { guestInitramfs } from "./guest_initramfs.ts";
 import { guestKernel, type KernelSource } from "./guest_kernel.ts";
 import { type GuestDevice, guestModules, type Transport } from "./guest_modules.ts";
 import { baseEntries, folderEntries, storeInitramfs } from "./initramfs.ts";
+import type { ImageChoice, ImageEntry } from "./oci.ts";
 import { type PrivateDisk, privateDisk } from "./private_disk.ts";
 import { type ProgressListener, withProgress } from "./progress.ts";
 import { detectSource } from "./source.ts";
@@ -53,6 +55,8 @@ export interface GuestFilesConfig {
   readonly kernel?: KernelSource;
   /** Busybox in memory by default. */
   readonly rootfs?: RootfsSource;
+  /** Which image, by its name or tag, of an OCI layout or archive that has several. */
+  readonly reference?: string;
   /** Bytes of the root disk, which the guest then writes to: a private copy. Only with a path. */
   readonly size?: number;
   /** Whether the guest can't write to its root at all. Only with a path, and not with a size. */
@@ -78,17 +82,6 @@ export interface RootDisk {
   readonly path: string;
   readonly ro: boolean;
   readonly serial: "root";
-}
-
-/** What an OCI image says is to be run in it (image-spec, config.md). */
-export interface ImageEntry {
-  /** The entrypoint with its arguments; empty where the image names none. */
-  readonly command: readonly string[];
-  /** Variables. */
-  readonly env: Readonly<Record<string, string>>;
-  /** `user`, `uid`, `user:group` or `uid:gid`; empty for root. */
-  readonly user: string;
-  readonly cwd: string;
 }
 
 /** What a machine needs to boot the guest. Dispose of it when the machine has ended. */
@@ -148,7 +141,7 @@ async function build(config: GuestFilesConfig, options: CacheOptions): Promise<G
     throw new RootfsError(`size is a number of bytes, not ${size}`);
   }
   const kernel = await guestKernel(config.kernel, options);
-  const root = await readRoot(rootfs, options);
+  const root = await readRoot(rootfs, { reference: config.reference }, options);
   const onDisk = root.image !== undefined;
   const overlay = onDisk && size === undefined && !readonly;
   const loaded = await guestModules(kernel, {
@@ -186,7 +179,11 @@ function rootDisks(image: string | undefined, copy: PrivateDisk | undefined): Ro
   return [{ path: copy?.path ?? image, ro: copy === undefined, serial: SERIAL }];
 }
 
-async function readRoot(source: RootfsSource, options: CacheOptions): Promise<Root> {
+async function readRoot(
+  source: RootfsSource,
+  choice: ImageChoice,
+  options: CacheOptions,
+): Promise<Root> {
   if (typeof source !== "string") {
     const files = source.files ?? [];
     if ("busybox" in source) return { files: [...await baseEntries(options), ...files] };
@@ -199,7 +196,9 @@ async function readRoot(source: RootfsSource, options: CacheOptions): Promise<Ro
       return { files: [], image: source };
     case "folder":
       return { files: [], image: await folderImage(source, options) };
-    default:
-      throw new RootfsError(`${source}: an ${kind} is not a root file system`);
+    case "image layout":
+      return { files: [], ...await layoutImage(source, { ...options, ...choice }) };
+    case "archive":
+      return { files: [], ...await archiveImage(source, { ...options, ...choice }) };
   }
 }

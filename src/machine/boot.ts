@@ -21,6 +21,7 @@ import {
   openImage,
 } from "../../loader/mod.ts";
 import { type CheckedConfig, ConfigError } from "./config.ts";
+import { linuxConsole } from "./linux_console.ts";
 import { irqLine } from "./vcpu_job.ts";
 import { VcpuThread } from "./vcpu_thread.ts";
 import { IoThreads } from "./io_threads.ts";
@@ -241,7 +242,7 @@ function commandLine(
   parameters: string,
 ): string | undefined {
   const isLinux = protocol !== "flat" && protocol !== "multiboot";
-  const console = config.console === "virtio" ? "hvc0" : architecture.serialConsole;
+  const console = linuxConsole(config.console);
   const text = config.cmdline ?? (isLinux ? `console=${console} panic=-1` : undefined);
   if (parameters === "") return text;
   return [text, parameters].filter(Boolean).join(" ");

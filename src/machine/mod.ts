@@ -21,6 +21,7 @@ export { DeviceCommandError } from "./io_thread.ts";
 export { IoUringUnavailableError, type MachineDevice } from "./io_threads.ts";
 export type { BusDeviceInfo } from "./user_devices.ts";
 export type { MachineConsole } from "./console.ts";
+export { linuxConsole } from "./linux_console.ts";
 export type { MachineEnd, TimelineEntry } from "./end.ts";
 export { Machine, MachineFailedError } from "./machine.ts";
 export type { CrashReport } from "../vcpu/mod.ts";

@@ -2,11 +2,37 @@
  * What a script asks for, as the core of the machine is given it.
  * @module
  */
-import type { MachineConfig } from "../machine/mod.ts";
+import { join } from "node:path";
+import { linuxConsole, type MachineConfig, parseSize } from "../machine/mod.ts";
+import type {
+  GuestFiles,
+  GuestFilesConfig,
+  ImageEntry,
+  KernelSource,
+  RootfsSource,
+} from "../rootfs/mod.ts";
 import type { StartOptions } from "./machine.ts";
 
 /** A machine as a script describes it. */
-export interface StartConfig extends MachineConfig {
+export interface StartConfig extends Omit<MachineConfig, "kernel"> {
+  /**
+   * A file, or bytes with a name. With a `rootfs` also `"host"` for the kernel that this host runs, `{ debian: "cloud" }`
+   * for Debian's, or `{ path, modules }`; it is found where it's left out.
+   */
+  readonly kernel?: MachineConfig["kernel"] | KernelSource;
+  /**
+   * Boots Linux with this root and the project's agent, which is behind {@linkcode Machine.guest}: a path (a folder, a
+   * tar, an ext4 image, an OCI layout or archive), `"busybox"`, or files. The guest writes to memory over it.
+   */
+  readonly rootfs?: RootfsSource;
+  /** The guest writes to a disk of this size, a copy of the root that ends with the machine. Only with a path. */
+  readonly rootSize?: number | string;
+  /** The guest can't write to its root. Only with a path. */
+  readonly rootReadonly?: boolean;
+  /** Modules that the kernel loads beside those for the machine's devices, by name. Only with a `rootfs`. */
+  readonly kernelModules?: readonly string[];
+  /** What the guest calls itself; `"vm"` by default. Only with a `rootfs`. */
+  readonly hostname?: string;
   /** What a reset by the guest does: `"end"` ends the machine (the default), `"restart"` starts it again. */
   readonly onReset?: "end" | "restart";
 }
@@ -15,16 +41,139 @@ export interface StartConfig extends MachineConfig {
 export interface Prepared extends AsyncDisposable {
   readonly config: MachineConfig;
   readonly onReset: "end" | "restart";
+  /** The socket behind which the guest's agent listens; absent where there is no agent. */
+  readonly agent?: string;
+  /** What an OCI image says is to be run in it. */
+  readonly entry?: ImageEntry;
 }
 
-/** Makes ready what a machine needs beside its configuration. */
-// deno-lint-ignore require-await
-export async function prepare(config: StartConfig, _options: StartOptions): Promise<Prepared> {
-  const { onReset = "end", ...core } = config;
-  return { config: core, onReset, [Symbol.asyncDispose]: () => Promise.resolve() };
+/** The fields that are about Linux and its root, and not the core's. */
+const ROOT_FIELDS = [
+  "rootSize",
+  "rootReadonly",
+  "kernelModules",
+  "hostname",
+] as const satisfies readonly (keyof StartConfig)[];
+
+/** The devices of a configuration that a guest needs a driver for, by the names that `guestFiles` has for them. */
+const DRIVERS = {
+  disks: "disk",
+  nets: "net",
+  rng: "rng",
+  balloon: "balloon",
+  ports: "console",
+} as const satisfies Partial<Record<keyof MachineConfig, string>>;
+
+/**
+ * Makes ready what a machine needs beside its configuration: with a root file system, everything that Linux boots from
+ * and a way to its agent.
+ *
+ * @throws {TypeError} for fields that mean nothing together
+ * @throws {RootfsError} for what can't be found, fetched or built
+ */
+export async function prepare(config: StartConfig, options: StartOptions): Promise<Prepared> {
+  const { onReset = "end", rootfs, ...rest } = config;
+  if (rootfs === undefined) {
+    return { config: plain(rest), onReset, [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const { kernel, rootSize, rootReadonly, kernelModules, hostname, ...core } = rest;
+  if (typeof kernel === "object" && "bytes" in kernel) {
+    throw new TypeError("kernel: with a rootfs it is a file, whose modules can be found");
+  }
+  if (core.initrd !== undefined) {
+    throw new TypeError("initrd: a rootfs brings one of its own; leave one of the two out");
+  }
+  // Whoever starts no Linux loads nothing of this.
+  const { guestFiles } = await import("../rootfs/mod.ts");
+  await using stack = new AsyncDisposableStack();
+  const files = stack.use(
+    await guestFiles({
+      kernel,
+      rootfs,
+      size: rootSize === undefined ? undefined : bytesOf(rootSize),
+      readonly: rootReadonly,
+      modules: kernelModules,
+      transport: core.transport,
+      devices: driversOf(core),
+      hostname,
+    }, { signal: options.signal, onProgress: options.onProgress }),
+  );
+  const vsock = await vsockOf(core, stack);
+  const all = stack.move();
+  return {
+    config: { ...core, ...bootOf(files, core), vsock: vsock.field },
+    onReset,
+    agent: vsock.path,
+    entry: files.entry,
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+/** A configuration that the core takes as it is. */
+function plain(config: Omit<StartConfig, "rootfs" | "onReset">): MachineConfig {
+  const { kernel, ...core } = config;
+  for (const field of ROOT_FIELDS) {
+    if (core[field] !== undefined) {
+      throw new TypeError(`${field}: it is for a machine with a rootfs`);
+    }
+  }
+  if (kernel === undefined) {
+    throw new TypeError("kernel: a machine needs one, or a rootfs that brings Linux with it");
+  }
+  if (typeof kernel === "object" && !("bytes" in kernel)) {
+    throw new TypeError("kernel: such a kernel is found for a machine with a rootfs only");
+  }
+  return { ...core, kernel };
+}
+
+/** What the guest boots from, as the core's fields. */
+function bootOf(files: GuestFiles, core: Omit<MachineConfig, "kernel">): MachineConfig {
+  const console = `console=${linuxConsole(core.console)}`;
+  return {
+    rng: true,
+    ...core,
+    kernel: files.kernel,
+    initrd: files.initrd,
+    disks: [...files.disks, ...core.disks ?? []],
+    cmdline: [console, files.cmdline, core.cmdline].filter(Boolean).join(" "),
+  };
+}
+
+function driversOf(core: Omit<MachineConfig, "kernel">): GuestDevices {
+  const fields = Object.keys(DRIVERS) as (keyof typeof DRIVERS)[];
+  const wanted = fields.filter((field) => core[field] !== undefined).map((field) => DRIVERS[field]);
+  const console = core.console === "virtio" ? ["console" as const] : [];
+  return [...new Set(["vsock" as const, "rng" as const, ...wanted, ...console])];
+}
+
+type GuestDevices = GuestFilesConfig["devices"];
+
+/** The socket device by which the agent is reached: the user's own, or one in a folder that ends with the machine. */
+async function vsockOf(
+  { vsock }: Omit<MachineConfig, "kernel">,
+  stack: AsyncDisposableStack,
+): Promise<{ field: MachineConfig["vsock"]; path: string }> {
+  if (vsock !== undefined) {
+    const path = typeof vsock === "object" ? vsock.uds : undefined;
+    if (typeof path !== "string") {
+      throw new TypeError("vsock: with a rootfs it is an object with the path `uds`");
+    }
+    return { field: vsock, path };
+  }
+  const folder = await Deno.makeTempDir({ prefix: "denovisor-" });
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  const path = join(folder, "vsock");
+  return { field: { uds: path }, path };
+}
+
+function bytesOf(size: number | string): number {
+  const bytes = typeof size === "number" ? size : parseSize(size);
+  if (bytes === undefined) throw new TypeError(`rootSize: "${size}" is no size, such as 2G`);
+  return bytes;
 }
 
 /** Whether what a machine boots is surely a stock kernel, and not a small program of somebody's own. */
-export function needsLinux({ kernel, initrd }: StartConfig): boolean {
-  return initrd !== undefined || typeof kernel !== "string" && !("bytes" in kernel);
+export function needsLinux({ kernel, initrd, rootfs }: StartConfig): boolean {
+  if (rootfs !== undefined || initrd !== undefined) return true;
+  return typeof kernel === "object" && !("bytes" in kernel);
 }

@@ -8,10 +8,14 @@ import {
   type MachineEnd,
   type TimelineEntry,
 } from "../machine/mod.ts";
+import type { Guest, GuestProcess, SpawnOptions } from "../guest/agent/mod.ts";
+import type { Duration } from "../guest/duration.ts";
 import type { GuestMemory } from "../memory/mod.ts";
+import type { ProgressListener } from "../rootfs/mod.ts";
 import { Broadcast } from "./broadcast.ts";
 import { prepare, type Prepared, type StartConfig } from "./config.ts";
 import { VmConsole } from "./console.ts";
+import { Agent } from "./agent.ts";
 import { VmEndedError, VmTimeoutError } from "./errors.ts";
 import type { VmEvent, VmNews } from "./event.ts";
 import { metricsOf, type VmMetrics } from "./metrics.ts";
@@ -27,9 +31,18 @@ export type VmState = "created" | "running" | "paused" | "ended";
 export interface StartOptions {
   /** Stops the machine when it aborts, at whatever time; a start that is under way fails with its reason. */
   readonly signal?: AbortSignal;
-  /** Is told what is done for the start that takes long, a line at a time: fetching a kernel, building an image. */
-  readonly onProgress?: (line: string) => void;
+  /** Is told what is done for the start that takes long: fetching a kernel, building an image. */
+  readonly onProgress?: ProgressListener;
 }
+
+/** How a machine is started. */
+export interface BootOptions extends StartOptions {
+  /** How long the guest's agent may take until it listens; five minutes by default. */
+  readonly timeout?: Duration;
+}
+
+/** How long a guest may take to boot, where nothing else was said: a host that is emulated itself takes a minute. */
+const BOOT_TIMEOUT = "5m";
 
 /**
  * One virtual machine.
@@ -37,9 +50,12 @@ export interface StartOptions {
  * ```ts ignore
  * import { Machine } from "denovisor";
  *
- * await using vm = await Machine.start({ kernel: "vmlinuz", initrd: "initrd.cpio" });
- * await vm.console.expect("login: ", { timeout: "30s" });
- * await vm.console.sendLine("root");
+ * await using vm = await Machine.start({ rootfs: "./rootfs", memory: "512M", cpus: 2 });
+ * const { code, stdoutText } = await vm.guest.exec(["uname", "-r"]);
+ *
+ * await using other = await Machine.start({ kernel: "vmlinuz", initrd: "initrd.cpio" });
+ * await other.console.expect("login: ", { timeout: "30s" });
+ * await other.console.sendLine("root");
  * ```
  */
 export class Machine implements AsyncDisposable {
@@ -57,6 +73,7 @@ export class Machine implements AsyncDisposable {
   readonly #signal: AbortSignal | undefined;
   readonly #began = performance.now();
   #core: Core;
+  #agent: Agent | undefined;
   #following: Promise<void>;
   #state: VmState = "created";
   #resetting: Promise<void> | undefined;
@@ -71,6 +88,7 @@ export class Machine implements AsyncDisposable {
     this.ended.catch(() => {});
     this.console = new VmConsole((message) => this.#tell({ kind: "panic", message }));
     this.#following = this.console.follow(core.console);
+    this.#agent = this.#agentOf(core);
     this.#watch(core);
   }
 
@@ -108,15 +126,18 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Builds a machine and starts it.
+   * Builds a machine and starts it. With a root file system, it resolves when the guest takes commands.
    *
    * @throws what {@linkcode create} throws
+   * @throws {VmTimeoutError | VmEndedError} when the guest's agent does not come up
    * @throws the signal's reason, when it aborts before the machine is up
    */
-  static async start(config: StartConfig, options: StartOptions = {}): Promise<Machine> {
+  static async start(config: StartConfig, options: BootOptions = {}): Promise<Machine> {
+    const { timeout = BOOT_TIMEOUT, signal } = options;
     const machine = await Machine.create(config, options);
     try {
       machine.start();
+      if (machine.#agent !== undefined) await machine.event("ready", { timeout, signal });
       return machine;
     } catch (error) {
       await machine[Symbol.asyncDispose]();
@@ -127,6 +148,39 @@ export class Machine implements AsyncDisposable {
   /** What the machine does now. */
   get state(): VmState {
     return this.#state;
+  }
+
+  /**
+   * The guest, by the agent that runs in it. What is asked before it is up waits for it; a reset ends what is under way,
+   * and brings another guest.
+   *
+   * @throws {TypeError} for a machine without a root file system, which has no agent
+   */
+  get guest(): Guest {
+    if (this.#agent === undefined) {
+      throw new TypeError("this machine has no agent; give it a `rootfs`, or use its console");
+    }
+    return this.#agent.guest;
+  }
+
+  /**
+   * Runs what the OCI image that the machine was started from says is to be run: as its user, with its variables, in
+   * its folder.
+   *
+   * @throws {TypeError} where the root is no OCI image, or the image names no command
+   */
+  async spawnEntry(options: SpawnOptions = {}): Promise<GuestProcess> {
+    const { entry } = this.#prepared;
+    if (entry === undefined || entry.command.length === 0) {
+      throw new TypeError("the root file system names no command; use guest.spawn");
+    }
+    const { command, env, user, cwd } = entry;
+    return await this.guest.spawn(command, {
+      ...user === "" ? {} : { user },
+      cwd,
+      ...options,
+      env: { ...env, ...options.env },
+    });
   }
 
   /** The guest's memory. While the guest runs, it changes at any time; a reset brings another. */
@@ -242,13 +296,29 @@ export class Machine implements AsyncDisposable {
     await this.#prepared[Symbol.asyncDispose]();
   }
 
+  /** Listens for the agent of a machine that was built, and is not started. */
+  #agentOf(core: Core): Agent | undefined {
+    const { agent } = this.#prepared;
+    if (agent === undefined) return undefined;
+    const made = new Agent(agent, () => this.console.lastLines);
+    made.ready.then(() => {
+      if (core === this.#core && this.#state !== "ended") this.#tell({ kind: "ready" });
+    }, () => {
+      // The machine has ended before, which is told by other events.
+    });
+    return made;
+  }
+
   /** Follows one life of the machine to its end. */
   async #watch(core: Core): Promise<void> {
     let end: MachineEnd;
+    const agent = this.#agent;
     try {
       end = await core.ended;
+      agent?.gone(`the machine has ended (${end.kind})`);
       await this.#following;
     } catch (error) {
+      agent?.gone(`the machine has failed: ${error instanceof Error ? error.message : error}`);
       // A reset takes a life away; whatever happens to it then is the reset's.
       if (this.#resetting !== undefined) return;
       this.#fail(error);
@@ -266,6 +336,7 @@ export class Machine implements AsyncDisposable {
   /** Ends this life and begins the next. */
   async #restart(source: string): Promise<void> {
     try {
+      this.#agent?.gone("the machine was reset");
       await this.#core[Symbol.asyncDispose]();
       await this.#following;
       this.#tell({ kind: "reset", source });
@@ -275,6 +346,7 @@ export class Machine implements AsyncDisposable {
       });
       this.#core = core;
       this.#following = this.console.follow(core.console);
+      this.#agent = this.#agentOf(core);
       this.#resetting = undefined;
       this.#watch(core);
       if (this.#isStopping) await core.stop();

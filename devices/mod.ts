@@ -26,6 +26,7 @@
 
 export * from "./byte_ring.ts";
 export * from "./device.ts";
+export * from "./faults/mod.ts";
 export * from "./legacy/mod.ts";
 export * from "./limits/mod.ts";
 export * from "./metrics.ts";
@@ -36,4 +37,7 @@ export * from "./read_options.ts";
 export * from "./registry.ts";
 export * from "./state.ts";
 export * from "./user/mod.ts";
+export * from "./virtio/block/fault_rules.ts";
+export * from "./virtio/entropy/faults.ts";
 export * from "./virtio/mod.ts";
+export * from "./virtio/net/fault_rules.ts";

@@ -32,6 +32,12 @@ export const NET_METRICS = [
   /** Commands of the driver's, and those of them that were refused. */
   "control_commands",
   "control_errors",
+  /** Packets that a fault has dropped, delayed, had overtaken, sent twice, or changed a bit of. */
+  "faults_dropped",
+  "faults_delayed",
+  "faults_reordered",
+  "faults_duplicated",
+  "faults_corrupted",
 ] as const;
 
 /** One of the counters. */

@@ -27,6 +27,7 @@ import {
   rateLimits,
   showLimits,
 } from "../../limits/mod.ts";
+import { readFaults } from "../../faults/mod.ts";
 import { type DeviceState, DeviceStateError, StateReader } from "../../state.ts";
 import { hasFeature } from "../features.ts";
 import { type DeviceContext, DeviceError, type VirtioDevice } from "../module.ts";
@@ -39,6 +40,9 @@ import {
   VIRTIO_NET_S_LINK_UP,
 } from "./config.ts";
 import { ControlQueue, type ControlTarget } from "./control.ts";
+import { NET_FAULTS, type NetFault } from "./fault_rules.ts";
+import { NetFaults } from "./faults.ts";
+import { FaultyPort } from "./faulty_port.ts";
 import * as net from "./features.ts";
 import { isCardAddress, MAC_SIZE } from "./mac.ts";
 import { LIMIT_PREFIXES } from "./options.ts";
@@ -56,6 +60,8 @@ export interface NetParameters {
   readonly mtu: number | undefined;
   /** By the names of the options. */
   readonly limits: LimitValues;
+  /** What goes wrong from the beginning; nothing when left out. */
+  readonly faults?: readonly NetFault[];
 }
 
 /** One network card. */
@@ -67,6 +73,8 @@ export class NetDevice implements VirtioDevice, ControlTarget {
   readonly #transmitLimiter: RateLimiter;
   readonly #receivers: readonly Receiver[];
   readonly #transmitters: readonly Transmitter[];
+  readonly #faults: NetFaults;
+  readonly #ports: readonly FaultyPort[];
   readonly #control: ControlQueue;
   readonly #lostTimer: IoTimer;
   #limits: LimitValues;
@@ -103,8 +111,15 @@ export class NetDevice implements VirtioDevice, ControlTarget {
     };
     const receive = { ...shared, limiter: this.#receiveLimiter };
     const transmit = { ...shared, limiter: this.#transmitLimiter };
-    this.#receivers = backend.ports.map((port) => new Receiver(receive, port));
-    this.#transmitters = backend.ports.map((port) => new Transmitter(transmit, port));
+    this.#faults = new NetFaults(metrics);
+    this.#ports = backend.ports.map((port) => new FaultyPort(port, io, this.#faults));
+    this.#receivers = this.#ports.map((port) => {
+      const receiver = new Receiver(receive, port);
+      port.arrived = () => receiver.arrived();
+      return receiver;
+    });
+    this.#transmitters = this.#ports.map((port) => new Transmitter(transmit, port));
+    this.#setFaults(parameters.faults ?? []);
     this.#control = new ControlQueue(context, this);
     this.#lostTimer = io.timer(() => this.#lose());
     backend.usePorts(1);
@@ -131,6 +146,7 @@ export class NetDevice implements VirtioDevice, ControlTarget {
     if (control !== undefined) this.#control.start(control);
     this.#usePairs(this.#pairs);
     if (this.#announce) this.#updateStatus();
+    for (const port of this.#ports) port.resume();
   }
 
   kick(queue: number): void {
@@ -141,7 +157,8 @@ export class NetDevice implements VirtioDevice, ControlTarget {
     else this.#transmitters[pair].kick();
   }
 
-  stop(): void {
+  stop(gone: boolean): void {
+    for (const port of this.#ports) port.stop(gone);
     for (const receiver of this.#receivers) receiver.stop();
     for (const transmitter of this.#transmitters) transmitter.stop();
     this.#control.stop();
@@ -157,11 +174,22 @@ export class NetDevice implements VirtioDevice, ControlTarget {
     this.#updateStatus();
   }
 
-  /** `"limits"`: see {@linkcode changeLimits}. `"link"`: `"up"` or `"down"`, as if a cable was plugged in or out. */
+  /**
+   * `"faults"`: see {@linkcode NetFault}; without an argument, only tells. `"limits"`: see {@linkcode changeLimits}.
+   * `"link"`: `"up"` or `"down"`, as if a cable was plugged in or out.
+   */
   command(name: string, argument: unknown): unknown {
+    if (name === "faults") {
+      if (argument !== undefined && argument !== null) {
+        this.#setFaults(readFaults(NET_FAULTS, argument));
+      }
+      return this.#faults.show();
+    }
     if (name === "limits") return this.#setLimits(argument);
     if (name === "link") return this.#plug(argument);
-    throw new DeviceError(`a network card has no command "${name}"; it has limits and link`);
+    throw new DeviceError(
+      `a network card has no command "${name}"; it has faults, limits and link`,
+    );
   }
 
   save(): DeviceState {
@@ -199,6 +227,7 @@ export class NetDevice implements VirtioDevice, ControlTarget {
     this.#lostTimer.clear();
     for (const receiver of this.#receivers) receiver.close();
     for (const transmitter of this.#transmitters) transmitter.close();
+    for (const port of this.#ports) port.close();
   }
 
   setMac(mac: Uint8Array): boolean {
@@ -296,6 +325,12 @@ export class NetDevice implements VirtioDevice, ControlTarget {
     const { config } = this.#context;
     if (config.bytes[CONFIG_STATUS] === status) return;
     config.update(CONFIG_STATUS, Uint8Array.of(status, 0));
+  }
+
+  #setFaults(faults: readonly NetFault[]): void {
+    if (faults.length > 0) { for (const port of this.#ports) port.prepare(); }
+    this.#faults.set(faults);
+    for (const port of this.#ports) port.changed();
   }
 
   #setLimits(wish: unknown): unknown {

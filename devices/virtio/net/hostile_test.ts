@@ -14,7 +14,7 @@ import {
 import { fuzzDevice, type FuzzRequest } from "../testing/fuzz.ts";
 import type { Random } from "../testing/random.ts";
 import type { DeviceRig } from "../testing/rig.ts";
-import { net } from "./mod.ts";
+import { net, NET_FAULT_DIRECTIONS, type NetFault } from "./mod.ts";
 import { HEADER_SIZE, PACKET_MAX } from "./packet.ts";
 import { datagram, join, largeSegment, pattern, PLAIN_HEADER } from "./testing/packets.ts";
 import { CAN_MAKE_TAPS, TestTap } from "./testing/taps.ts";
@@ -81,9 +81,25 @@ function command(random: Random, queue: number): FuzzRequest {
   return { queue, readable: [Uint8Array.from(bytes)], writable: [1] };
 }
 
+function faultRule(random: Random): NetFault {
+  const chance = () => random.pick([undefined, 0.1, 0.5, 1]);
+  const delay = random.below(4);
+  return {
+    direction: random.pick(NET_FAULT_DIRECTIONS),
+    delay,
+    jitter: random.below(delay + 1),
+    drop: random.oneIn(2) ? 0.2 : undefined,
+    reorder: chance(),
+    duplicate: chance(),
+    corrupt: chance(),
+  };
+}
+
 function hostEvent(random: Random, rig: DeviceRig<unknown>, peer: Peer): void {
-  const choice = random.below(10);
-  if (choice < 2) {
+  const choice = random.below(12);
+  if (choice >= 10) {
+    rig.command("faults", random.oneIn(3) ? [] : [faultRule(random)]);
+  } else if (choice < 2) {
     rig.command("link", random.oneIn(3) ? "down" : "up");
   } else if (choice < 4) {
     const rate = random.pick([null, 1, 1e6, 1e9]);

@@ -7,11 +7,14 @@ import type { CreateContext, DeviceContext, VirtioDescription, VirtioModule } fr
 import { netConfig } from "./config.ts";
 import { NET_METRICS } from "./counters.ts";
 import { NetDevice } from "./device.ts";
+import type { NetFault } from "./fault_rules.ts";
 import { offeredFeatures } from "./features.ts";
 import { machineMac, parseMac } from "./mac.ts";
 import { openTapQueues, probeOffloads } from "./open_tap.ts";
 import { LIMIT_PREFIXES, NET_OPTIONS, type NetOptions } from "./options.ts";
 import { TapBackend } from "./tap.ts";
+
+export * from "./fault_rules.ts";
 
 /** The device's number (virtio 1.2, 5). */
 const VIRTIO_ID_NET = 1;
@@ -28,6 +31,7 @@ export interface NetDescription {
   readonly mac: Uint8Array;
   readonly mtu: number | undefined;
   readonly limits: LimitValues;
+  readonly faults: readonly NetFault[];
 }
 
 /** Makes and opens network cards. */
@@ -36,7 +40,7 @@ export const net: VirtioModule<typeof NET_OPTIONS, NetDescription> = {
   options: NET_OPTIONS,
 
   create(options: NetOptions, context: CreateContext): VirtioDescription<NetDescription> {
-    const { tap, queues, mtu, offload } = options;
+    const { tap, queues, mtu, offload, faults = [] } = options;
     const limits = changeLimits(options, {}, LIMIT_PREFIXES);
     const fds = openTapQueues(tap, queues, context.own);
     const uso = offload && probeOffloads(fds[0], tap);
@@ -49,7 +53,7 @@ export const net: VirtioModule<typeof NET_OPTIONS, NetDescription> = {
       queueSizes: [...Array.from({ length: queues }, () => pair).flat(), CONTROL_QUEUE_SIZE],
       config: netConfig(mac, queues, mtu ?? 0),
       metrics: NET_METRICS,
-      backend: { tap, fds, mac, mtu, limits },
+      backend: { tap, fds, mac, mtu, limits, faults },
     };
   },
 

@@ -13,6 +13,7 @@ import {
 } from "../../options.ts";
 import { INTERFACE_NAME_LIMIT } from "../../../src/ffi/mod.ts";
 import { limitFields } from "../../limits/mod.ts";
+import { NET_FAULTS_FIELD } from "./fault_rules.ts";
 import { formatMac, isCardAddress, parseMac } from "./mac.ts";
 
 /** The most pairs of queues. */
@@ -61,6 +62,7 @@ export const NET_OPTIONS = defineOptions({
     ),
     ...limitFields(LIMIT_PREFIXES[0]),
     ...limitFields(LIMIT_PREFIXES[1]),
+    faults: NET_FAULTS_FIELD,
   },
 });
 

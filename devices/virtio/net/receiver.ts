@@ -97,6 +97,13 @@ export class Receiver {
     if (this.#waiting) this.#run();
   }
 
+  /** A packet has come that the port's descriptor doesn't tell of. */
+  arrived(): void {
+    if (!this.#poll.armed) return;
+    this.#poll.disarm();
+    this.#run();
+  }
+
   /** The limits have changed. */
   limitsChanged(): void {
     if (this.#timer.armed && !this.#waiting) this.#timer.set(0);

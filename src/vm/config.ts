@@ -14,7 +14,7 @@ import type {
 import type { StartOptions } from "./machine.ts";
 
 /** A machine as a script describes it. */
-export interface StartConfig extends Omit<MachineConfig, "kernel"> {
+export interface StartConfig extends Omit<MachineConfig, "kernel" | "disks"> {
   /**
    * A file, or bytes with a name. With a `rootfs` also `"host"` for the kernel that this host runs, `{ debian: "cloud" }`
    * for Debian's, or `{ path, modules }`; it is found where it's left out.
@@ -22,9 +22,12 @@ export interface StartConfig extends Omit<MachineConfig, "kernel"> {
   readonly kernel?: MachineConfig["kernel"] | KernelSource;
   /**
    * Boots Linux with this root and the project's agent, which is behind {@linkcode Machine.guest}: a path (a folder, a
-   * tar, an ext4 image, an OCI layout or archive), `"busybox"`, or files. The guest writes to memory over it.
+   * tar, an ext4 image, an OCI layout or archive), `"busybox"`, or files. The guest writes to memory over it. Without a
+   * kernel and a root, it's busybox.
    */
-  readonly rootfs?: RootfsSource;
+  readonly rootfs?: RootfsSource | "busybox";
+  /** Disks as the core has them, or `{ size }` for an empty one, which ends with the machine. */
+  readonly disks?: readonly (Disk | { readonly size: number | string })[];
   /** The guest writes to a disk of this size, a copy of the root that ends with the machine. Only with a path. */
   readonly rootSize?: number | string;
   /** The guest can't write to its root. Only with a path. */
@@ -36,6 +39,12 @@ export interface StartConfig extends Omit<MachineConfig, "kernel"> {
   /** What a reset by the guest does: `"end"` ends the machine (the default), `"restart"` starts it again. */
   readonly onReset?: "end" | "restart";
 }
+
+/** One disk of the core's. */
+type Disk = NonNullable<MachineConfig["disks"]>[number];
+
+/** A configuration as the core has it, but for its kernel. */
+type CoreConfig = Omit<MachineConfig, "kernel">;
 
 /** What a machine is started from, as often as it is reset. */
 export interface Prepared extends AsyncDisposable {
@@ -72,11 +81,22 @@ const DRIVERS = {
  * @throws {RootfsError} for what can't be found, fetched or built
  */
 export async function prepare(config: StartConfig, options: StartOptions): Promise<Prepared> {
-  const { onReset = "end", rootfs, ...rest } = config;
+  const { onReset = "end", disks, ...others } = config;
+  const rest = disks === undefined ? others : { ...others, disks: disks.map(diskOf) };
+  const { kernel } = rest;
+  const rootfs = rootOf(config);
   if (rootfs === undefined) {
     return { config: plain(rest), onReset, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
-  const { kernel, rootSize, rootReadonly, kernelModules, hostname, ...core } = rest;
+  const {
+    rootSize,
+    rootReadonly,
+    kernelModules,
+    hostname,
+    rootfs: _root,
+    kernel: _kernel,
+    ...core
+  } = rest;
   if (typeof kernel === "object" && "bytes" in kernel) {
     throw new TypeError("kernel: with a rootfs it is a file, whose modules can be found");
   }
@@ -109,17 +129,28 @@ export async function prepare(config: StartConfig, options: StartOptions): Promi
   };
 }
 
+/** The root file system; undefined for a machine that boots a kernel of its user's alone. */
+function rootOf({ kernel, rootfs }: StartConfig): RootfsSource | undefined {
+  if (rootfs === "busybox" || kernel === undefined && rootfs === undefined) {
+    return { busybox: true };
+  }
+  return rootfs;
+}
+
+/** A disk as the core has it. */
+function diskOf(disk: Disk | { readonly size: number | string }): Disk {
+  return typeof disk === "object" && "size" in disk ? { memory: disk.size } : disk;
+}
+
 /** A configuration that the core takes as it is. */
-function plain(config: Omit<StartConfig, "rootfs" | "onReset">): MachineConfig {
+function plain(config: CoreConfig & Omit<StartConfig, "disks">): MachineConfig {
   const { kernel, ...core } = config;
   for (const field of ROOT_FIELDS) {
     if (core[field] !== undefined) {
       throw new TypeError(`${field}: it is for a machine with a rootfs`);
     }
   }
-  if (kernel === undefined) {
-    throw new TypeError("kernel: a machine needs one, or a rootfs that brings Linux with it");
-  }
+  if (kernel === undefined) throw new TypeError("kernel: it is missing");
   if (typeof kernel === "object" && !("bytes" in kernel)) {
     throw new TypeError("kernel: such a kernel is found for a machine with a rootfs only");
   }
@@ -127,7 +158,7 @@ function plain(config: Omit<StartConfig, "rootfs" | "onReset">): MachineConfig {
 }
 
 /** What the guest boots from, as the core's fields. */
-function bootOf(files: GuestFiles, core: Omit<MachineConfig, "kernel">): MachineConfig {
+function bootOf(files: GuestFiles, core: CoreConfig): MachineConfig {
   const console = `console=${linuxConsole(core.console)}`;
   return {
     rng: true,
@@ -139,7 +170,7 @@ function bootOf(files: GuestFiles, core: Omit<MachineConfig, "kernel">): Machine
   };
 }
 
-function driversOf(core: Omit<MachineConfig, "kernel">): GuestDevices {
+function driversOf(core: CoreConfig): GuestDevices {
   const fields = Object.keys(DRIVERS) as (keyof typeof DRIVERS)[];
   const wanted = fields.filter((field) => core[field] !== undefined).map((field) => DRIVERS[field]);
   const console = core.console === "virtio" ? ["console" as const] : [];
@@ -150,7 +181,7 @@ type GuestDevices = GuestFilesConfig["devices"];
 
 /** The socket device by which the agent is reached: the user's own, or one in a folder that ends with the machine. */
 async function vsockOf(
-  { vsock }: Omit<MachineConfig, "kernel">,
+  { vsock }: CoreConfig,
   stack: AsyncDisposableStack,
 ): Promise<{ field: MachineConfig["vsock"]; path: string }> {
   if (vsock !== undefined) {
@@ -173,7 +204,8 @@ function bytesOf(size: number | string): number {
 }
 
 /** Whether what a machine boots is surely a stock kernel, and not a small program of somebody's own. */
-export function needsLinux({ kernel, initrd, rootfs }: StartConfig): boolean {
-  if (rootfs !== undefined || initrd !== undefined) return true;
+export function needsLinux(config: StartConfig): boolean {
+  const { kernel, initrd } = config;
+  if (rootOf(config) !== undefined || initrd !== undefined) return true;
   return typeof kernel === "object" && !("bytes" in kernel);
 }

@@ -175,11 +175,12 @@ export class Call implements Disposable {
     try {
       return await promise;
     } catch (error) {
-      throw await this.#meaning(error);
+      throw await this.meaning(error);
     }
   }
 
-  async #meaning(error: unknown): Promise<unknown> {
+  /** What it means that a connection of this request's has failed. */
+  async meaning(error: unknown): Promise<unknown> {
     if (this.#reason !== undefined) return this.#reason.error;
     if (error instanceof ProtocolError || error instanceof TypeError) return error;
     return await this.#link.broken(error);

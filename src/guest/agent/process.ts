@@ -197,28 +197,26 @@ export class GuestProcess implements AsyncDisposable {
   }
 
   #writable(channel: Channel): WritableStream<Uint8Array> {
-    let isOver = false;
-    const refuse = () => {
-      isOver = true;
-      channel.close();
-    };
     // The guest says here that nobody reads any more, and else nothing.
-    channel.read().then(refuse, refuse);
-    const tell = async (writing: Promise<void>) => {
+    let isOver = false;
+    const refusal = channel.read().then((frame) => {
+      isOver = frame?.type === FrameType.end;
+      channel.close();
+    }, () => {});
+    const tell = async (writing: () => Promise<void>) => {
       if (isOver) throw unread();
       try {
-        await this.#call.guard(writing);
+        await writing();
       } catch (error) {
-        throw isOver ? unread() : error;
+        // Why it failed may be on its way.
+        await refusal;
+        throw isOver || this.#hasEnded ? unread() : await this.#call.meaning(error);
       }
     };
     return new WritableStream<Uint8Array>({
-      write: async (bytes) => {
-        if (isOver) throw unread();
-        await tell(channel.sendData(FrameType.data, bytes));
-      },
+      write: (bytes) => tell(() => channel.sendData(FrameType.data, bytes)),
       close: async () => {
-        if (!isOver) await tell(channel.send(FrameType.end, new Uint8Array()));
+        if (!isOver) await tell(() => channel.send(FrameType.end, new Uint8Array()));
       },
       abort: () => channel.close(),
     });

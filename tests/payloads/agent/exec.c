@@ -524,7 +524,7 @@ static void reap(struct run *run)
 		else
 			put_number_field(&text, 's', (u64)(status & 0x7f), 10);
 		send_text(run->control, EXITED, &text);
-		close_inlet(&in);
+		refuse_input(&in);
 	}
 }
 

@@ -110,10 +110,17 @@ void open_inlet(struct inlet *inlet, int connection, int target, bool is_termina
 	inlet->is_terminal = is_terminal;
 }
 
-void close_inlet(struct inlet *inlet)
+static void close_inlet(struct inlet *inlet)
 {
 	shut(&inlet->target);
 	shut(&inlet->connection);
+}
+
+void refuse_input(struct inlet *inlet)
+{
+	if (inlet->connection >= 0)
+		send_frame(inlet->connection, END, NULL, 0);
+	close_inlet(inlet);
 }
 
 void watch_inlet(const struct inlet *inlet, struct pollfd *polls)
@@ -177,11 +184,8 @@ static void pass(struct inlet *inlet)
 
 	if (is_later(result))
 		return;
-	if (result < 0) {
-		/* Nobody wants it; the host is told, who may have more. */
-		send_frame(inlet->connection, END, NULL, 0);
-		return close_inlet(inlet);
-	}
+	if (result < 0)
+		return refuse_input(inlet);
 	inlet->passed += (size_t)result;
 	if (inlet->passed == inlet->length)
 		inlet->length = 0;
@@ -189,10 +193,8 @@ static void pass(struct inlet *inlet)
 
 void serve_inlet(struct inlet *inlet, const struct pollfd *polls)
 {
-	if (polls[1].fd >= 0 && (polls[1].revents & POLLERR) != 0 && inlet->length == 0) {
-		send_frame(inlet->connection, END, NULL, 0);
-		return close_inlet(inlet);
-	}
+	if (polls[1].fd >= 0 && (polls[1].revents & POLLERR) != 0 && inlet->length == 0)
+		return refuse_input(inlet);
 	if (polls[0].fd >= 0 && polls[0].revents != 0)
 		receive(inlet);
 	if (inlet->length > 0)

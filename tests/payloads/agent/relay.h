@@ -39,6 +39,7 @@ void watch_inlet(const struct inlet *inlet, struct pollfd *polls);
 void serve_outlet(struct outlet *outlet, const struct pollfd *polls);
 void serve_inlet(struct inlet *inlet, const struct pollfd *polls);
 bool is_open(const struct outlet *outlet);
-void close_inlet(struct inlet *inlet);
+/* Nobody reads it any more: the host is told, who may have more to say. */
+void refuse_input(struct inlet *inlet);
 
 #endif

@@ -88,6 +88,7 @@ function allDevices(folder: string) {
     ports: [{ name: "file", file: join(folder, "port") }],
     rng: true,
     balloon: true,
+    devices: ["dice.ts", "rot13.ts"].map((name) => import.meta.resolve(`../examples/${name}`)),
   } as const;
 }
 
@@ -118,6 +119,14 @@ async function wrongConfigs(folder: string): Promise<Record<string, MachineConfi
     "a port whose file can't be made": {
       ...devices,
       ports: [...ports, { name: "other", file: join(folder, "missing", "port") }],
+    },
+    "a device of the user's where another is": {
+      ...devices,
+      devices: [...devices.devices, `${devices.devices[0]},port=${0x3f8}`],
+    },
+    "a device of the user's whose file is missing": {
+      ...devices,
+      devices: [...devices.devices, join(folder, "missing.ts")],
     },
     "two devices of one name": { ...devices, rng: { id: "balloon" } },
     "a missing kernel for all devices": { ...devices, kernel: join(folder, "missing") },

@@ -41,7 +41,7 @@ testDirect(
       assert.equal(new Set(errors).size, 1, `${what}: ${errors}`);
       assert.match(errors[0], /Error$/, what);
     }
-    assert.equal(Object.keys(failures).length, 20);
+    assert.equal(Object.keys(failures).length, 22);
 
     assert.deepEqual(after.fds, before.fds);
     assert.deepEqual(after.threads, before.threads);

@@ -1,6 +1,7 @@
 # Every CPU is started with INIT and SIPI, by broadcast through the xAPIC's ICR, or one after the other
 # by APIC id through the x2APIC's (X2APIC). Each goes from real to protected mode, compares its APIC's id
-# with CPUID's, prints it and counts itself in. CPUS says how many there are. Ends with status 20.
+# with CPUID's, prints it and counts itself in. CPUS says how many there are. With PORT, all of them write to it at
+# once, COUNT times each. Ends with status 20.
 #
 # 32-bit, entered with a flat GDT. Source: Intel SDM volume 3, 8.4.4 (MP initialization) and 10.6 (ICR).
 
@@ -22,6 +23,17 @@
         .set ICR_ALL_BUT_SELF, 0xc0000
         .set TRAMPOLINE, 0x9000
         .set STACK_SIZE, 512
+
+        .macro use_port
+        .ifdef PORT
+        mov ecx, COUNT
+        mov dx, PORT
+.Lagain\@:
+        out dx, al
+        dec ecx
+        jnz .Lagain\@
+        .endif
+        .endm
 
         .code32
         .globl start
@@ -63,6 +75,7 @@ start:
 # The second one is for CPUs that missed the first. Those that did not ignore it.
         mov dword ptr [eax + LAPIC_ICR_LOW], ICR_ALL_BUT_SELF + ICR_STARTUP + TRAMPOLINE / 4096
         .endif
+        use_port
 3:      pause
         cmp dword ptr [online], CPUS - 1
         jb 3b
@@ -108,6 +121,7 @@ application:
         jmp 4b
 5:      call print_id
         mov dword ptr [console], 0
+        use_port
         lock inc dword ptr [online]
 6:      hlt
         jmp 6b

@@ -55,7 +55,11 @@ agentTest("64 MiB of random bytes go through a command unchanged", async ({ gues
 
 agentTest("input may be text, a stream or nothing", async ({ guest }) => {
   assert.equal((await guest.exec(["cat"], { stdin: "tëxt" })).stdoutText, "tëxt");
-  const stream = ReadableStream.from([new Uint8Array([0, 255]), new Uint8Array(), Uint8Array.of(7)]);
+  const stream = ReadableStream.from([
+    new Uint8Array([0, 255]),
+    new Uint8Array(),
+    Uint8Array.of(7),
+  ]);
   assert.deepEqual([...(await guest.exec(["cat"], { stdin: stream })).stdout], [0, 255, 7]);
   assert.equal((await guest.exec(["cat"])).stdoutText, "");
   assert.equal((await guest.exec(["cat"], { stdin: "" })).stdoutText, "");
@@ -193,19 +197,22 @@ agentTest("output comes as it is printed, and who does not read holds it up", as
   await input.close();
 });
 
-agentTest(`${COMMANDS_AT_ONCE} commands run at once, each with streams of its own`, async ({ guest }) => {
-  const results = await Promise.all(
-    Array.from({ length: COMMANDS_AT_ONCE }, async (_, i) => {
-      const input = randomBytes(100_000 + i);
-      const { stdout, stderrText, code } = await guest.exec(
-        ["sh", "-c", `cat; echo ${i} >&2; exit ${i}`],
-        { stdin: input },
-      );
-      return Buffer.compare(stdout, input) === 0 && stderrText === `${i}\n` && code === i;
-    }),
-  );
-  assert(results.every(Boolean));
-});
+agentTest(
+  `${COMMANDS_AT_ONCE} commands run at once, each with streams of its own`,
+  async ({ guest }) => {
+    const results = await Promise.all(
+      Array.from({ length: COMMANDS_AT_ONCE }, async (_, i) => {
+        const input = randomBytes(100_000 + i);
+        const { stdout, stderrText, code } = await guest.exec(
+          ["sh", "-c", `cat; echo ${i} >&2; exit ${i}`],
+          { stdin: input },
+        );
+        return Buffer.compare(stdout, input) === 0 && stderrText === `${i}\n` && code === i;
+      }),
+    );
+    assert(results.every(Boolean));
+  },
+);
 
 agentTest("a command with a timeout or a signal is ended in the guest, too", async ({ guest }) => {
   const marker = `1${Math.floor(Math.random() * 1e8)}`;
@@ -272,14 +279,17 @@ agentTest("a terminal has its size, follows it, and hears Ctrl-C and Ctrl-D", as
   assert.equal(named.code, 0);
 });
 
-agentTest("writing to a command that reads no more fails, and its end does not", async ({ guest }) => {
-  await using process = await guest.spawn(["sh", "-c", "exec < /dev/null; echo up; sleep 0.2"], {
-    stdin: "piped",
-  });
-  const writer = process.stdin.getWriter();
-  writer.closed.catch(() => {});
-  await assert.rejects(async () => {
-    for (;;) await writer.write(new Uint8Array(65536));
-  }, /reads no more/);
-  assert.equal((await process.status).code, 0);
-});
+agentTest(
+  "writing to a command that reads no more fails, and its end does not",
+  async ({ guest }) => {
+    await using process = await guest.spawn(["sh", "-c", "exec < /dev/null; echo up; sleep 0.2"], {
+      stdin: "piped",
+    });
+    const writer = process.stdin.getWriter();
+    writer.closed.catch(() => {});
+    await assert.rejects(async () => {
+      for (;;) await writer.write(new Uint8Array(65536));
+    }, /reads no more/);
+    assert.equal((await process.status).code, 0);
+  },
+);

@@ -5,6 +5,9 @@
 import { EINTR, errno, SysError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
+/** Looked up once: every exit of every guest comes through here. */
+const enter = libc.ioctl_pointer;
+
 /** Bytes that C may read or write: any view, over private or shared memory. */
 export type Bytes = ArrayBufferView<ArrayBufferLike>;
 
@@ -52,5 +55,5 @@ export function ioctlValue(
  * @returns the call's result; -1 with {@link errno} set where it failed
  */
 export function ioctlRaw(fd: number, request: number): number {
-  return libc.ioctl_pointer(fd, request, null);
+  return enter(fd, request, null);
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import {
+  type BusDeviceInfo,
   Machine as Core,
   type MachineDevice,
   type MachineEnd,
@@ -191,6 +192,11 @@ export class Machine implements AsyncDisposable {
   /** The virtio devices, by their names. */
   get devices(): ReadonlyMap<string, MachineDevice> {
     return this.#core.devices;
+  }
+
+  /** The bus devices that the user has written, by their names. */
+  get busDevices(): ReadonlyMap<string, BusDeviceInfo> {
+    return this.#core.busDevices;
   }
 
   /** For each vCPU how often it left the guest, by the exit's name. */

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { Machine as ScriptedMachine } from "../../mod.ts";
 import { Machine, MachineFailedError } from "../../src/machine/mod.ts";
 import { assemble } from "../payloads/assemble.ts";
 import { compile, COMPILER } from "../payloads/compile.ts";
@@ -382,4 +383,23 @@ testDirect("the command line takes devices, and tells what is wrong with them", 
     assert.equal(failing.code, 125);
     assert.match(failing.err, /read of 1 byte at offset 0 threw Error: no luck/);
   });
+});
+
+testDirect("a reset gives a guest its devices anew, in their first state", async () => {
+  const { path: kernel } = await assemble("user_port", { defines: { PORT: 0xe00, SEED } });
+  const devices = [{ module: DICE }, { module: ROT13, id: "turn" }];
+  const COUNT = 8;
+  await using vm = await ScriptedMachine.create({ kernel, memory: "16M", devices });
+  vm.start();
+  await vm.console.expect(lines(dice(6, SEED, COUNT)));
+  const { state } = vm.busDevices.get("dice0") ?? {};
+  assert.equal(state?.throws, COUNT);
+  assert(vm.devices.has("turn"));
+  assert.deepEqual(await vm.ended, { kind: "exit", status: 50 });
+
+  await using other = await ScriptedMachine.create({ kernel, memory: "16M", devices });
+  await other.reset();
+  await other.console.expect(lines(dice(6, SEED, COUNT)));
+  assert.equal(other.busDevices.get("dice0")?.state.throws, COUNT);
+  assert(other.devices.has("turn"));
 });

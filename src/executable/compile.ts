@@ -11,7 +11,7 @@ import { commit } from "../parts/mod.ts";
 import { ASSETS, WORKERS } from "../parts/table.ts";
 import { appendTo, type Contents } from "./append.ts";
 import { bundle, BundleError } from "./bundle.ts";
-import { denoCompile } from "./deno_compile.ts";
+import { bundleMain, denoCompile } from "./deno_compile.ts";
 import { ElfError } from "./elf.ts";
 import { ProcessError, run } from "./process.ts";
 
@@ -142,8 +142,7 @@ async function makeAs(file: string, { out, way, deno }: Options): Promise<Report
   if (way !== "append" && deno === undefined) {
     say("bundling the program");
     const build = { commit, carrier: "deno compile" } as const;
-    const main = await bundle(resolve(here, "compiled.ts"), "esm");
-    const contents = { ...parts, main, build };
+    const contents = { ...parts, main: await bundleMain(), build };
     reason = await tryDenoCompile(file, contents);
     if (reason === undefined) {
       return { ...await describe(file, true), file: out, ownBytes: sizeOf(contents), ...build };

@@ -1,9 +1,10 @@
 /**
  * The main module of an executable that `deno compile` makes: the parts are files of its own file system, beside this
  * module, which are never unpacked.
+ *
+ * The script that entry.ts becomes stands in front of it.
  * @module
  */
-import "./entry.ts";
 import { type Build, PARTS, type Parts } from "../parts/carrier.ts";
 import { assetFile, MAIN, type Main, workerFile } from "./layout.ts";
 

@@ -6,6 +6,7 @@
 import { dirname, join } from "node:path";
 import type { AssetName, WorkerName } from "../parts/table.ts";
 import type { Contents } from "./append.ts";
+import { bundle } from "./bundle.ts";
 import { assetFile, workerFile } from "./layout.ts";
 import { run } from "./process.ts";
 
@@ -16,9 +17,21 @@ const FLAGS = [
 ];
 
 /**
+ * The main module: the program as a script, with compiled.ts behind it, which starts it. A module of all that would load
+ * at its start whatever of node's any part of the program imports.
+ *
+ * @throws {ProcessError} {@linkcode BundleError}
+ */
+export async function bundleMain(): Promise<string> {
+  const program = await bundle(join(import.meta.dirname!, "entry.ts"), "iife");
+  const start = await bundle(join(import.meta.dirname!, "compiled.ts"), "esm");
+  return `${program}\n${start}`;
+}
+
+/**
  * Writes what `deno compile` is given: a program that `deno run` runs as well.
  *
- * @param main the bundle of compiled.ts, which becomes `main.js`
+ * @param main what {@linkcode bundleMain} gives, which becomes `main.js`
  * @returns the files beside `main.js`, relative to the folder
  */
 export async function writeProgram(

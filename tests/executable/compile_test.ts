@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import type { Contents } from "../../src/executable/append.ts";
 import { bundle } from "../../src/executable/bundle.ts";
-import { denoCompile, writeProgram } from "../../src/executable/deno_compile.ts";
+import { bundleMain, denoCompile, writeProgram } from "../../src/executable/deno_compile.ts";
 import { ASSETS, WORKERS } from "../../src/parts/table.ts";
 import { testDirect } from "../direct/payload_machine.ts";
 
@@ -92,7 +92,7 @@ async function contents(): Promise<readonly [string, Omit<Contents, "main">]> {
   const assets = Object.entries(ASSETS).map(([name, path]) => {
     return [name, Deno.readFileSync(source(path))] as const;
   });
-  return [await bundle(join(ROOT, "src/executable/compiled.ts"), "esm"), {
+  return [await bundleMain(), {
     workers: Object.fromEntries(workers) as Contents["workers"],
     assets: Object.fromEntries(assets) as Contents["assets"],
     build: { commit: "0123456789", carrier: "deno compile" },

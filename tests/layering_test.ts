@@ -36,6 +36,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   "src/cli": [
     "src/machine",
+    "src/vm",
     "src/guest",
     "src/kvm",
     "src/memory",

@@ -53,6 +53,9 @@ export function statusOf(error: unknown): number {
 /** The errors of this program and its libraries whose message says all; others are shown with their stack. */
 const EXPLAINED: ReadonlySet<string> = new Set([
   "HostError",
+  "RootfsError",
+  "CommandError",
+  "MissingCommandsError",
   "SysError",
   "OutOfMemoryError",
   "KvmUnavailableError",

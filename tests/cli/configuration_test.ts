@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { UsageError } from "../../src/cli/errors.ts";
 import { parse } from "../../src/cli/program.ts";
-import { configurationOf } from "../../src/cli/run/configuration.ts";
+import { ask, configurationOf } from "../../src/cli/run/configuration.ts";
 import type { RunOptions } from "../../src/cli/run/spec.ts";
 import { verbs } from "../../src/cli/verbs.ts";
 import { FakeSystem } from "./fakes.ts";
@@ -11,7 +11,7 @@ function configure(...args: string[]): ReturnType<typeof configurationOf> {
   const system = new FakeSystem(false);
   const call = parse(["run", ...args], verbs, system);
   if (typeof call === "number") assert.fail(system.err);
-  return configurationOf(call.operands[0], call.options as RunOptions);
+  return configurationOf(ask(call.operands[0], call.options as RunOptions));
 }
 
 /** The lines that a command line is refused with. */

@@ -47,7 +47,7 @@ const noDevices = Object.fromEntries(
 
 Deno.test("every option of run is parsed to its value", () => {
   const { operands, options } = call(
-    ..."run --initrd i --cmdline -x --memory=1G --cpus 2 --module a,b --module c --protocol pvh"
+    ..."run --rootfs r --initrd i --cmdline -x --memory=1G --cpus 2 --module a,b --module c --protocol pvh"
       .split(" "),
     ..."--flat-mode 32 --flat-address 0x1000 --flat-entry 4100".split(" "),
     ..."--huge-pages 2M --console none --timeout 1m --on-reboot restart --timeline --json".split(
@@ -57,6 +57,7 @@ Deno.test("every option of run is parsed to its value", () => {
   );
   assert.deepEqual(operands, ["vmlinuz"]);
   assert.deepEqual(options, {
+    rootfs: "r",
     initrd: "i",
     cmdline: "-x",
     memory: "1G",

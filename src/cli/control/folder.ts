@@ -8,7 +8,6 @@
  * | the sockets | they are 0600, in a folder that only its owner may search |
  * @module
  */
-import { join } from "node:path";
 import { HostError } from "../errors.ts";
 
 /** What decides where the folder is. */
@@ -59,10 +58,10 @@ function isOwn(path: string, uid: number): boolean {
  * system has it; root's is in /run, any other's in /tmp.
  */
 export function folderPath({ runtime, uid, run, temporary }: Surroundings): string {
-  const sessions = [runtime, join(run, "user", `${uid}`)];
+  const sessions = [runtime, `${run}/user/${uid}`];
   const session = sessions.find((path) => path?.startsWith("/") && isOwn(path, uid));
-  if (session !== undefined) return join(session, "denovisor");
-  return uid === 0 ? join(run, "denovisor") : join(temporary, `denovisor-${uid}`);
+  if (session !== undefined) return `${session}/denovisor`;
+  return uid === 0 ? `${run}/denovisor` : `${temporary}/denovisor-${uid}`;
 }
 
 /** Whether there is the folder. */

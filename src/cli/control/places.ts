@@ -6,7 +6,6 @@
  * under a lock, so that no two processes take one name, and none removes a socket that another has just made.
  * @module
  */
-import { join } from "node:path";
 import { HostError, type StatusError, UsageError } from "../errors.ts";
 import { EXIT_NO_MACHINE } from "../exit_status.ts";
 import {
@@ -72,7 +71,7 @@ export class Places {
 
   /** The path of a machine's socket. @throws {UsageError} it would be too long */
   path(name: string): string {
-    const path = join(this.folder, name + SUFFIX);
+    const path = `${this.folder}/${name}${SUFFIX}`;
     const { length } = new TextEncoder().encode(path);
     if (length <= PATH_LIMIT) return path;
     throw new UsageError(
@@ -97,7 +96,7 @@ export class Places {
       );
     }
     // Deno removes a listener's path when that is closed. It's one that nobody else can come to have.
-    const maiden = join(this.folder, `.${Deno.pid}`);
+    const maiden = `${this.folder}/.${Deno.pid}`;
     removeIfThere(maiden);
     const listener = Deno.listen({ transport: "unix", path: maiden });
     try {
@@ -117,7 +116,7 @@ export class Places {
     for (const { name: file, isSocket } of entries(this.folder)) {
       const name = file.slice(0, -SUFFIX.length);
       if (!isSocket || !file.endsWith(SUFFIX) || !isName(name)) continue;
-      if (await this.#isAlive(join(this.folder, file))) found.push(name);
+      if (await this.#isAlive(`${this.folder}/${file}`)) found.push(name);
     }
     return found.sort();
   }
@@ -154,7 +153,7 @@ export class Places {
   }
 
   async #lock(): Promise<Disposable> {
-    const file = await Deno.open(join(this.folder, LOCK), {
+    const file = await Deno.open(`${this.folder}/${LOCK}`, {
       create: true,
       write: true,
       mode: 0o600,
@@ -204,7 +203,7 @@ function lstat(path: string): Deno.FileInfo | undefined {
 /** What is in a folder, with what each is. */
 function* entries(folder: string): Generator<{ name: string; isSocket: boolean }> {
   for (const { name } of Deno.readDirSync(folder)) {
-    yield { name, isSocket: lstat(join(folder, name))?.isSocket === true };
+    yield { name, isSocket: lstat(`${folder}/${name}`)?.isSocket === true };
   }
 }
 

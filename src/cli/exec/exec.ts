@@ -25,6 +25,9 @@ const SIGKILL = 9;
 const NOTHING = new Uint8Array(0);
 const CHUNK = 16 << 10;
 
+/** How long it may take until the command has started, in milliseconds: its guest may still be booting. */
+const START_MS = 90_000;
+
 /** What a terminal has that does not say its size (terminfo(5), the usual one). */
 const USUAL_SIZE = { columns: 80, rows: 24 };
 
@@ -59,7 +62,7 @@ export async function execOn(
   let report: ExecReport;
   try {
     const [name, request] = requestOf(operands, options, system);
-    using stream = await open(machines, name, request);
+    using stream = await open(machines, name, request, START_MS);
     const end = await new Execution(stream, name, request, system).run();
     report = typeof end === "number"
       ? { status: end, code: null, signal: null, error: "standard output was closed" }

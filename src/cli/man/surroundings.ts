@@ -6,6 +6,9 @@
 /** Variables of the environment. */
 export const ENVIRONMENT: readonly (readonly [name: string, meaning: string])[] = [
   ["NO_COLOR", "where it is set and not empty, the report of doctor has no colours"],
+  ["PATH", "where the programs are that --rootfs fetches and unpacks with"],
+  ["XDG_CACHE_HOME", "what --rootfs has fetched and built is in a folder denovisor there"],
+  ["HOME", "without XDG_CACHE_HOME it is in .cache/denovisor there"],
   [
     "XDG_RUNTIME_DIR",
     "the control sockets of machines with names are in a folder denovisor there; where it is not set or not the user's " +

@@ -11,12 +11,20 @@ import type { RunOptions } from "./spec.ts";
 
 const FLAT_MODES = { 16: 16, 32: 32, 64: 64 } as const;
 
+/** What a machine is asked to be. */
+export interface Asked {
+  /** The fields of its configuration, not checked. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Where they come from. */
+  readonly places: Places;
+}
+
 /**
- * What the options ask for, over what the file asks for; where neither names a kernel, the built-in guest.
+ * What the options ask for, over what the file asks for.
  *
- * @throws {UsageError} naming each thing that is wrong
+ * @throws {UsageError} a file that can't be read, or isn't what it has to be
  */
-export function configurationOf(kernel: string | undefined, options: RunOptions): CheckedConfig {
+export function ask(kernel: string | undefined, options: RunOptions): Asked {
   const file = options.config === undefined ? {} : readFile(options.config);
   const typed = typedFields(kernel, options);
   const merged: Record<string, unknown> = { ...file };
@@ -25,10 +33,18 @@ export function configurationOf(kernel: string | undefined, options: RunOptions)
     // A device that's typed comes after those of the file.
     merged[field] = Array.isArray(value) && Array.isArray(filed) ? [...filed, ...value] : value;
   }
-  const places = new Places(file, typed, options.config);
-  if (merged.kernel === undefined) refuseWithoutKernel(merged, places);
+  return { fields: merged, places: new Places(file, typed, options.config) };
+}
+
+/**
+ * The configuration that is asked for; where no kernel is named, the built-in guest's.
+ *
+ * @throws {UsageError} naming each thing that is wrong
+ */
+export function configurationOf({ fields, places }: Asked): CheckedConfig {
+  if (fields.kernel === undefined) refuseWithoutKernel(fields, places);
   try {
-    return merged.kernel === undefined ? builtInGuest(merged) : parseConfig(merged);
+    return fields.kernel === undefined ? builtInGuest(fields) : parseConfig(fields);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const problems = error.problems.map((problem) =>
@@ -120,7 +136,7 @@ function readFile(path: string): Record<string, unknown> {
 }
 
 /** Where each field of a configuration came from, for messages. */
-class Places {
+export class Places {
   constructor(
     private readonly file: Readonly<Record<string, unknown>>,
     private readonly typed: Readonly<Record<string, unknown>>,

@@ -20,7 +20,7 @@ import type { RunnableMachine } from "./machine.ts";
 
 /** What starts commands in the guest. */
 export interface GuestAgent {
-  /** A machine runs, whose guest is the one from now on. */
+  /** A machine is about to be built, whose guest is the one from now on. */
   begin(): void;
   /** It has ended: whatever waits for its guest fails. */
   end(): void;
@@ -76,12 +76,16 @@ export class NamedMachine implements Controlled, AsyncDisposable {
     return machine;
   }
 
+  /** A machine is about to be built. */
+  begin(): void {
+    this.#run.agent?.begin();
+  }
+
   /** The machine that runs from now on; undefined from its end on. */
   set machine(machine: RunnableMachine | undefined) {
     this.#machine = machine;
-    if (machine === undefined) this.#run.agent?.end();
-    else this.#run.agent?.begin();
     this.#state = machine === undefined ? "starting" : "running";
+    if (machine === undefined) this.#run.agent?.end();
   }
 
   info(): MachineInfo {
@@ -156,7 +160,7 @@ export class NamedMachine implements Controlled, AsyncDisposable {
 
   /** The run has ended; who waits for that is told so. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#machine = undefined;
+    this.machine = undefined;
     this.#state = "ending";
     this.console.end();
     this.#over.resolve();

@@ -7,9 +7,10 @@ import type { TimelineEntry } from "../../machine/end.ts";
 import { Machine } from "../../machine/mod.ts";
 import { HostError, messageOf, statusOf } from "../errors.ts";
 import { print, say, type System } from "../system.ts";
-import { configurationOf } from "./configuration.ts";
+import { ask, configurationOf } from "./configuration.ts";
 import type { CreateMachine } from "./machine.ts";
 import { messagesOf, reportOf, reportOfError, type RunReport } from "./outcome.ts";
+import type { Rootfs } from "./rootfs.ts";
 import { runMachine, type RunRequest, type RunResult } from "./session.ts";
 import type { RunOptions } from "./spec.ts";
 import { timelineLines, timelineSvg, wholeTimeline } from "./timeline.ts";
@@ -33,7 +34,8 @@ export async function runWith(
   const began = performance.now();
   let report: RunReport;
   try {
-    const request = requestOf(kernel, options);
+    await using rootfs = await rootfsOf(kernel, options, system);
+    const request = requestOf(kernel, options, rootfs);
     const understood = performance.now();
     const past = options.timeline === undefined ? undefined : system.past?.();
     const result = await runMachine(request, system, create);
@@ -54,9 +56,24 @@ export async function runWith(
   return tell(report, options, system);
 }
 
+/** Everything that a machine with a root file system boots from. Others load nothing of that. */
+async function rootfsOf(
+  kernel: string | undefined,
+  options: RunOptions,
+  system: System,
+): Promise<Rootfs | undefined> {
+  if (options.rootfs === undefined) return undefined;
+  const { prepareRootfs } = await import("./rootfs.ts");
+  return await prepareRootfs(ask(kernel, options), options.rootfs, system);
+}
+
 /** What the options ask for. @throws {UsageError} naming each option that is wrong */
-function requestOf(kernel: string | undefined, options: RunOptions): RunRequest {
-  const config = configurationOf(kernel, options);
+function requestOf(
+  kernel: string | undefined,
+  options: RunOptions,
+  rootfs: Rootfs | undefined,
+): RunRequest {
+  const config = configurationOf(rootfs?.asked ?? ask(kernel, options));
   // Only the built-in guest's kernel is no file.
   const isBuiltIn = typeof config.kernel === "object";
   return {
@@ -66,6 +83,7 @@ function requestOf(kernel: string | undefined, options: RunOptions): RunRequest 
     timeout: options.timeout,
     onReboot: options.onReboot ?? "exit",
     name: options.name,
+    agent: rootfs?.agent,
   };
 }
 

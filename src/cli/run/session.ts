@@ -152,6 +152,7 @@ class Session implements Disposable {
     const { stopper } = this;
     let machine: RunnableMachine;
     this.#created = performance.now();
+    this.#named?.begin();
     try {
       machine = await this.create(this.request.config, {
         signal: stopper.signal,

@@ -10,6 +10,7 @@ import {
   parseCount,
   parseDuration,
   parseModule,
+  parsePath,
   parsePicture,
 } from "../values.ts";
 import { choice, defineVerb, FILE, file, flag, list, value, type ValuesOf } from "../verb.ts";
@@ -64,6 +65,17 @@ const timelineOption: ValueSpec<string | true> = {
 
 /** The options of `denovisor run`. Those that the machine's configuration has too bear the same names. */
 export const runOptions = {
+  rootfs: {
+    ...value(
+      "WHAT",
+      parsePath,
+      "boot Linux with this root and an agent that takes commands from exec: a folder, an archive, an image, or busybox",
+      "the kernel's own way, without an agent",
+    ),
+    shape: {
+      first: { path: "file", words: [{ word: "busybox", summary: "a small one in memory" }] },
+    },
+  },
   initrd: file("initial RAM disk (initramfs) for a Linux kernel"),
   cmdline: value(
     "TEXT",
@@ -129,7 +141,8 @@ export const runVerb = defineVerb({
     "that are given, writing to none but those in memory), and answers on its console until Ctrl-D or the input's end.",
   operands: [{
     name: "KERNEL",
-    summary: "the kernel's file, unless --config has it; without any, the built-in guest",
+    summary:
+      "the kernel's file, unless --config has it; without any, the built-in guest, or with --rootfs the host's or Debian's",
     optional: true,
     shape: FILE,
   }],
@@ -147,6 +160,10 @@ export const runVerb = defineVerb({
     {
       command: "denovisor run vmlinuz --console file:boot.log --timeout 30s --json",
       does: "boot without a terminal, in a script",
+    },
+    {
+      command: "denovisor run --rootfs busybox --name box",
+      does: "Linux with what is needed fetched or built; then elsewhere: denovisor exec -it box sh",
     },
     {
       command: "denovisor run --name web vmlinuz --console file:web.log",

@@ -29,7 +29,7 @@ export interface CallOptions {
 }
 
 /** How long a connection that broke waits for the machine to say why. */
-const REASON_MS = 300;
+const REASON_MS = 200;
 
 /** The way to one guest's agent, and all that is asked of it. */
 export class Link {

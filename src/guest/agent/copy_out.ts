@@ -117,6 +117,9 @@ class CopyOut {
     const below = fields.text("p");
     if (kind === "D") return await this.#endFolder(below, fields);
     const path = this.#place(below);
+    if (path === this.#root && kind !== "d" && kind !== "f") {
+      throw new ProtocolError("the guest's agent sends a link in place of what was asked for");
+    }
     switch (kind) {
       case "d":
         return await this.#folder(below, path);

@@ -40,7 +40,8 @@ import { detectSource } from "./source.ts";
  * A root file system:
  * - a path: a folder, a tar archive, an ext4 image (.ext4, .img), an OCI layout, or an archive of
  *   `docker save` or of an OCI layout, told by its content; it becomes a disk;
- * - busybox, or a folder, in memory, with more files;
+ * - busybox (`"busybox"`; a file or folder of that name is `"./busybox"`), or a folder, in memory, with
+ *   more files;
  * - files alone, in memory.
  */
 export type RootfsSource =
@@ -101,6 +102,9 @@ export interface GuestFiles extends AsyncDisposable {
 /** The root disk's serial number, by which the agent finds it. */
 const SERIAL = "root";
 
+/** What is booted where nothing is said. */
+const DEFAULT: RootfsSource = { busybox: true };
+
 /** A panic ends the machine at once, rather than never. */
 const CMDLINE = "panic=-1";
 
@@ -126,7 +130,10 @@ interface Root {
 }
 
 async function build(config: GuestFilesConfig, options: CacheOptions): Promise<GuestFiles> {
-  const { rootfs = { busybox: true }, size, readonly = false, modules } = config;
+  const { size, readonly = false, modules } = config;
+  const rootfs = config.rootfs === "busybox"
+    ? { busybox: true } as const
+    : config.rootfs ?? DEFAULT;
   const { transport = "pci", devices = ["vsock"], hostname = "vm" } = config;
   if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/.test(hostname)) {
     throw new RootfsError(`"${hostname}" can't be the name of a host`);

@@ -38,7 +38,7 @@ export async function baseEntries(options: CacheOptions = {}): Promise<CpioEntry
     ...applets.filter((name) => name !== "busybox").map((name): CpioEntry => {
       return { path: `bin/${name}`, type: "symlink", target: "busybox" };
     }),
-    ...["proc", "sys", "dev", "run", "root"].map((path): CpioEntry => {
+    ...["etc", "proc", "sys", "dev", "run", "root"].map((path): CpioEntry => {
       return { path, type: "directory" };
     }),
     { path: "tmp", type: "directory", mode: 0o1777 },

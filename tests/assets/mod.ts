@@ -7,6 +7,7 @@
 
 export { busyboxAsset } from "../../src/rootfs/busybox.ts";
 export { cached, cacheFolder } from "../../src/rootfs/cache.ts";
+export { debianOciArchive } from "./debian_oci.ts";
 export { type DebianRootfs, debianRootfs, VSOCK_ECHO_PORT } from "./debian_rootfs.ts";
 export { CommandError, MissingCommandsError, RootfsError } from "../../src/rootfs/errors.ts";
 export {

@@ -71,6 +71,11 @@ export interface BusDeviceDefinition<
     | ((options: FieldValues<F>) => readonly RangeRequest[]);
   /** Whether it has an interrupt line of the machine's choice, or the number of the one that it has (its GSI). */
   readonly interrupt?: boolean | number;
+  /**
+   * The hardware id by which ACPI announces it, with its addresses and its interrupt: `ACME0001`, or one that kernels
+   * know, such as `PNP0501`. Where it is left out, the guest has to know where it is.
+   */
+  readonly acpiId?: string;
   /** The fields of its state: all zero at first, shared by all vCPUs, saved and restored by name. */
   readonly state?: StateFields<R, N, B>;
   /** The version of its state; 1 where left out. */

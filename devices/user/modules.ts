@@ -32,6 +32,9 @@ export type UserDevice =
     readonly module: VirtioModule;
   };
 
+/** EISA's ids and ACPI's (ACPI 6.5, 6.1.5). */
+const ACPI_ID = /^(?:[A-Z]{3}|[A-Z0-9]{4})[0-9A-F]{4}$/;
+
 /** How long a module may take until it is imported: one that awaits what never comes is given up. */
 const PATIENCE_MS = 30_000;
 
@@ -115,7 +118,7 @@ export function userDevice(url: string, module: unknown): UserDevice {
   if (typeof definition !== "object" || definition === null) {
     return refuse("its default export is no device, which is an object: see defineBusDevice");
   }
-  const { ranges, queues, attach, open, options, state, interrupt, version } =
+  const { ranges, queues, attach, open, options, state, interrupt, version, acpiId } =
     definition as Readonly<Record<string, unknown>>;
   if ((ranges === undefined) === (queues === undefined)) {
     return refuse(
@@ -129,6 +132,10 @@ export function userDevice(url: string, module: unknown): UserDevice {
       check(Number.isSafeInteger(interrupt), "interrupt: it is true, false or a number");
     }
     check(version === undefined || Number.isSafeInteger(version), "version: it is a whole number");
+    check(
+      acpiId === undefined || typeof acpiId === "string" && ACPI_ID.test(acpiId),
+      "acpiId: it is three or four letters and digits, and four hexadecimal ones: ACME0001",
+    );
     if (queues === undefined) {
       check(Array.isArray(ranges) || typeof ranges === "function", "ranges: it is a list");
       check(typeof attach === "function", "attach: it is a function");

@@ -87,6 +87,7 @@ Deno.test("a default export that is no device is refused, with what is wrong wit
     [{ ...bus, ranges: 5 }, /ranges: it is a list/],
     [{ ...bus, attach: undefined }, /attach: it is a function/],
     [{ ...bus, interrupt: "5" }, /interrupt: it is true, false or a number/],
+    [{ ...bus, acpiId: "acme" }, /acpiId: it is three or four letters and digits, and four hex/],
     [{ ...bus, version: "1" }, /version: it is a whole number/],
     [{ ...bus, state: 5 }, /state: it is an object/],
     [{ ...bus, state: { words: {} } }, /state\.words: there are registers, numbers and bytes/],

@@ -82,12 +82,24 @@ export interface UserPlaces {
   readonly claimed: readonly ClaimedRange[];
 }
 
+/** A device that a user has written and wants announced. */
+export interface AnnouncedDevice {
+  /** The hardware id by which drivers find it (ACPI 6.5, 6.1.5), such as `ACME0001`. */
+  readonly hardwareId: string;
+  readonly ports: readonly AddressRange[];
+  readonly mmio: readonly AddressRange[];
+  /** The global system interrupt that it raises, as edges. */
+  readonly interrupt?: number;
+}
+
 /** What was plugged into a machine beside its platform devices, for the tables of its firmware. */
 export interface PluggedDevices {
   /** The places of virtio devices with the MMIO transport; those that its tables are to announce. */
   readonly virtioMmio: readonly VirtioMmioPlace[];
   /** Whether there is a PCI host bridge. */
   readonly pci: boolean;
+  /** Those of the user's own devices that the tables are to announce. */
+  readonly user?: readonly AnnouncedDevice[];
 }
 
 /** A route of KVM's table: what a GSI leads to. */

@@ -26,7 +26,7 @@ import { irqLine } from "./vcpu_job.ts";
 import { VcpuThread } from "./vcpu_thread.ts";
 import { IoThreads } from "./io_threads.ts";
 import type { BusDeviceInfo, LoadedUserDevices } from "./user_devices.ts";
-import { placeUserDevices } from "./user_places.ts";
+import { type PlacedUserDevices, placeUserDevices } from "./user_places.ts";
 import { createVirtioDevices } from "./virtio_devices.ts";
 
 /** One vCPU with everything that the main isolate holds of it. */
@@ -96,7 +96,9 @@ export function buildMachine(
   const platform = createDevices(vm, ram, stack);
   const virtio = createVirtioDevices(vm, config, stack, user?.modules);
   const devices = [...platform.devices, ...virtio.specs];
-  const busDevices = addUserDevices(vm, user, config, devices, ram, stack, log);
+  const own = placeOwnDevices(vm, user, config, devices, ram, stack);
+  devices.push(...own?.specs ?? []);
+  for (const note of own?.notes ?? []) log(note);
   // Before what they work with is given back, the threads have to let go of it.
   stack.defer(() => io.release());
   io.run(ram.memory.spec, virtio.served, user?.urls);
@@ -132,7 +134,7 @@ export function buildMachine(
   mark("kernel loaded");
 
   const image = bootImage(config, kernel);
-  const { plugged } = virtio;
+  const plugged = { ...virtio.plugged, user: own?.announced };
   const boot = architecture.writeBootData(kvm, ram.memory, image, config.cpus, plugged);
   const notes = architecture.configureVcpus(kvm, vcpus.map(({ vcpu }) => vcpu), boot);
   mark("vCPUs configured");
@@ -144,7 +146,7 @@ export function buildMachine(
       : [virtio.console, platform.console],
     vcpus,
     io,
-    busDevices,
+    busDevices: own?.infos ?? new Map(),
     notes,
   };
 }
@@ -291,23 +293,19 @@ function createDevices(
   return { devices, console };
 }
 
-/** Adds the bus devices that the user has written to `devices`, and says where the machine has put them. */
-function addUserDevices(
+/** Finds places for the bus devices that the user has written, among `others`. */
+function placeOwnDevices(
   vm: Vm,
   user: LoadedUserDevices | undefined,
   { transport, devices: { length } }: CheckedConfig,
-  devices: DeviceSpec[],
+  others: readonly DeviceSpec[],
   ram: GuestRam,
   stack: AsyncDisposableStack,
-  log: (line: string) => void,
-): ReadonlyMap<string, BusDeviceInfo> {
-  if (user === undefined || user.bus.length === 0) return new Map();
+): PlacedUserDevices | undefined {
+  if (user === undefined || user.bus.length === 0) return undefined;
   const places = transport === "pci" ? [] : architecture.virtioMmioPlaces.slice(0, length);
   const interrupts = places.map(({ gsi }) => gsi);
-  const { specs, infos, notes } = placeUserDevices(vm, user.bus, devices, interrupts, ram, stack);
-  devices.push(...specs);
-  for (const note of notes) log(note);
-  return infos;
+  return placeUserDevices(vm, user.bus, others, interrupts, ram, stack);
 }
 
 /** An eventfd that raises a line of the interrupt controller. */

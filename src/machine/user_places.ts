@@ -3,7 +3,7 @@
  * keeps for them. Two devices at one address are refused by name.
  * @module
  */
-import { architecture } from "../arch/mod.ts";
+import { type AnnouncedDevice, architecture } from "../arch/mod.ts";
 import { EventFd } from "../ffi/mod.ts";
 import type { Vm } from "../kvm/mod.ts";
 import type { GuestRam } from "../memory/mod.ts";
@@ -23,6 +23,8 @@ import type { BusDeviceInfo, LoadedBusDevice } from "./user_devices.ts";
 export interface PlacedUserDevices {
   readonly specs: readonly DeviceSpec[];
   readonly infos: ReadonlyMap<string, BusDeviceInfo>;
+  /** Those that want the firmware's tables to tell of them. */
+  readonly announced: readonly AnnouncedDevice[];
   /** Where the machine has put those that left it to the machine, a line each. */
   readonly notes: readonly string[];
 }
@@ -41,6 +43,8 @@ interface Placing {
 
 /** The least that memory-mapped registers are apart where the machine chooses: a guest maps each page alone. */
 const PAGE = 4096;
+/** The most ports in one descriptor (ACPI 6.5, 6.4.2.5). */
+const ACPI_PORTS = 255;
 
 /**
  * Gives bus devices their places and their interrupts.
@@ -64,6 +68,7 @@ export function placeUserDevices(
   if (problems.length > 0) throw new ConfigError(problems);
   const infos = new Map<string, BusDeviceInfo>();
   const notes: string[] = [];
+  const announced: AnnouncedDevice[] = [];
   const specs = placings.map(({ loaded, requests, ranges }, index) => {
     const { config: { id, url }, device: { definition }, values } = loaded;
     const interrupt = interrupts[index];
@@ -77,7 +82,8 @@ export function placeUserDevices(
       vm.irqfd(event.raw, interrupt);
       irqFd = event.raw;
     }
-    const { state: fields = {}, version = 1 } = definition;
+    const { state: fields = {}, version = 1, acpiId } = definition;
+    if (acpiId !== undefined) announced.push(announce(acpiId, ranges, interrupt));
     const spec = userBus.create({
       ...{ id, module: url, values, ranges, irqFd, fields, version },
     });
@@ -90,7 +96,16 @@ export function placeUserDevices(
     });
     return spec;
   });
-  return { specs, infos, notes };
+  return { specs, infos, announced, notes };
+}
+
+function announce(
+  hardwareId: string,
+  ranges: readonly PlacedRange[],
+  interrupt: number | undefined,
+): AnnouncedDevice {
+  const of = (wanted: PlacedRange["space"]) => ranges.filter(({ space }) => space === wanted);
+  return { hardwareId, ports: of("pio"), mmio: of("mmio"), interrupt };
 }
 
 /** What is taken already: RAM, what KVM answers itself, and the ranges of the machine's own devices. */
@@ -166,6 +181,9 @@ function requestsOf({ device: { definition }, values }: LoadedBusDevice): readon
     const end = space === "pio" ? PIO_SPACE_SIZE : MMIO_SPACE_SIZE;
     const isSize = Number.isSafeInteger(size) && Number(size) >= 1;
     const isBase = base === undefined || Number.isSafeInteger(base) && base >= 0;
+    if (definition.acpiId !== undefined && space === "pio" && Number(size) > ACPI_PORTS) {
+      throw new TypeError(`${index}: ACPI can announce ${ACPI_PORTS} ports at once`);
+    }
     if (isSize && isBase && (base ?? 0) + Number(size) <= end) continue;
     throw new TypeError(`${index}: base and size are whole numbers below 0x${end.toString(16)}`);
   }

@@ -13,6 +13,8 @@ export default defineBusDevice({
     port: optional(count("N", "the port it is at (one that the machine finds)", 0, 0xffff)),
   },
   ranges: ({ port }) => [{ space: "pio", base: port, size: 1 }],
+  // Linux lists its port under this name in /proc/ioports.
+  acpiId: "DICE0001",
   // Shared by all vCPUs, and saved with the machine.
   state: { registers: { seed: 0xffff_ffff, throws: 0xffff_ffff } },
 

@@ -18,7 +18,13 @@ import type { BootState } from "./boot_registers.ts";
 import { apicIds, physicalAddressBits } from "./cpuid/mod.ts";
 import { createInterruptController } from "./interrupt_controller.ts";
 import { HIGH_MEMORY_START, maximumRam, ramRanges, reservedRanges } from "./memory_map.ts";
-import { acpiDevices, platformDevices, RTC_CENTURY, virtioMmioDevices } from "./platform.ts";
+import {
+  acpiDevices,
+  platformDevices,
+  RTC_CENTURY,
+  userDevices,
+  virtioMmioDevices,
+} from "./platform.ts";
 import {
   CONFIG_PORT,
   fixedRoutes,
@@ -70,12 +76,12 @@ export const x86_64: Architecture<BootImage, BootState> = {
 
   flatAddress: (mode) => FLAT_ADDRESS[mode],
 
-  writeBootData: (kvm, memory, image, cpus, { virtioMmio, pci: hasPci } = NOTHING) =>
+  writeBootData: (kvm, memory, image, cpus, { virtioMmio, pci: hasPci, user = [] } = NOTHING) =>
     configureBoot(memory, {
       image,
       topology: { count: cpus },
       supportedCpuid: supportedCpuid(kvm),
-      devices: [...acpiDevices, ...virtioMmioDevices(virtioMmio)],
+      devices: [...acpiDevices, ...virtioMmioDevices(virtioMmio), ...userDevices(user)],
       pci: hasPci ? { ...pci, configPort: CONFIG_PORT } : undefined,
       power: POWER_REGISTERS,
       rtcCentury: RTC_CENTURY,

@@ -3,7 +3,7 @@
  * @module
  */
 import type { RamRange } from "../../memory/mod.ts";
-import type { PlatformDevice, VirtioMmioPlace } from "../architecture.ts";
+import type { AnnouncedDevice, PlatformDevice, VirtioMmioPlace } from "../architecture.ts";
 import { type AcpiDevice, HardwareId, POWER_REGISTERS } from "./acpi/mod.ts";
 import { HIGH_RAM_START } from "./memory_map.ts";
 
@@ -45,5 +45,18 @@ export function virtioMmioDevices(places: readonly VirtioMmioPlace[]): AcpiDevic
     uid,
     mmio: [{ base, size }],
     irq: gsi,
+  }));
+}
+
+/** Devices that users have written, as ACPI describes them. */
+export function userDevices(devices: readonly AnnouncedDevice[]): AcpiDevice[] {
+  return devices.map(({ hardwareId, ports, mmio, interrupt }, uid) => ({
+    name: `UD${uid.toString(16).toUpperCase().padStart(2, "0")}`,
+    hid: hardwareId,
+    // The serial port of every machine has an id of this kind with number 0.
+    uid: uid + 1,
+    io: ports,
+    mmio,
+    irq: interrupt,
   }));
 }

@@ -32,7 +32,7 @@ import { tarPieces, treeSize } from "./tar_writer.ts";
 import { Tree } from "./tree.ts";
 
 /** Bumped when the same archive makes another image. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** A disk image, and what is to be run in it where it comes of an OCI image. */
 export interface ArchiveImage {
@@ -161,12 +161,13 @@ async function treeImage(
   const size = treeSize(tree);
   const { mode, uid, gid } = tree.root.meta;
   const root = { mode, uid, gid };
-  const [make, finish] = ext4Commands({ folder, image, size, root });
+  const names = new Set(tree.root.children.keys());
+  const [make, ...finish] = ext4Commands({ folder, image, size, root, names });
   const { output, ended } = stream(
-    [...await asRoot(), "sh", "-c", SCRIPT, "sh", folder, ...make] as [string, ...string[]],
+    await asRoot(["sh", "-c", SCRIPT, "sh", folder, ...make]),
     { input: ReadableStream.from(tarPieces(tree, signal)), signal },
   );
   await output.pipeTo(new WritableStream());
   await ended;
-  await run(finish as [string, ...string[]], { signal });
+  for (const command of finish) await run(command, { signal });
 }

@@ -64,11 +64,19 @@ export interface Ext4Options {
   readonly image: string;
   readonly size: TreeSize;
   readonly root: RootFolder;
+  /** The names that the root folder has: of {@linkcode MOUNT_POINTS} it gets those that it lacks. */
+  readonly names: ReadonlySet<string>;
   readonly signal?: AbortSignal;
 }
 
-/** The commands that make an image, to be run in one sitting. */
-export function ext4Commands({ folder, image, size, root }: Ext4Options): string[][] {
+/** What a guest mounts on. Images for containers often lack them, and a root that is only read can't get them later. */
+const MOUNT_POINTS = ["dev", "proc", "sys", "run", "tmp"];
+
+/** A program and its arguments. */
+export type Command = readonly [string, ...string[]];
+
+/** The commands that make an image: mkfs.ext4, which reads the folder, and then what needs no folder. */
+export function ext4Commands({ folder, image, size, root, names }: Ext4Options): Command[] {
   const bytes = imageSize(size);
   if (bytes > MAX_IMAGE_BYTES) {
     throw new RootfsError(`${folder} would take an image of ${bytes} bytes; the most is 1 TiB`);
@@ -77,11 +85,15 @@ export function ext4Commands({ folder, image, size, root }: Ext4Options): string
   const owner = `root_owner=${root.uid}:${root.gid}`;
   return [
     // No blocks are kept for root: whoever writes there is root.
-    ["mkfs.ext4", "-q", "-F", "-L", "root", "-b", `${BLOCK}`, "-m", "0"].concat(
-      inodes > bytes / 16384 ? ["-N", `${inodes}`] : [],
-      ["-E", owner, "-d", folder, image, `${bytes / 1024}k`],
-    ),
-    ["debugfs", "-w", "-R", `set_inode_field / mode 04${octal(root.mode)}`, image],
+    [
+      ...["mkfs.ext4", "-q", "-F", "-L", "root", "-b", `${BLOCK}`, "-m", "0"] as const,
+      ...(inodes > bytes / 16384 ? ["-N", `${inodes}`] : []),
+      ...["-E", owner, "-d", folder, image, `${bytes / 1024}k`],
+    ],
+    ...[
+      `set_inode_field / mode 04${octal(root.mode)}`,
+      ...MOUNT_POINTS.filter((name) => !names.has(name)).map((name) => `mkdir /${name}`),
+    ].map((request): Command => ["debugfs", "-w", "-R", request, image]),
   ];
 }
 
@@ -98,7 +110,7 @@ export async function makeExt4(options: Ext4Options): Promise<void> {
   await ensureExt4Tools();
   using _progress = new Progress("writing a disk image");
   for (const command of ext4Commands(options)) {
-    await run(command as [string, ...string[]], { signal: options.signal });
+    await run(command, { signal: options.signal });
   }
 }
 
@@ -141,15 +153,15 @@ export function isExt4(head: Uint8Array<ArrayBuffer>): boolean {
 }
 
 /**
- * The words that go before a command so that it can give files to any owner: none for root, else
- * fakeroot, which has the calls answered as if they had been obeyed, for all that runs under it.
+ * A command as root's, that can give files to any owner: as it is for root; for anybody else under
+ * fakeroot, which answers such calls as if they had been obeyed, for all that runs under it.
  *
  * @throws {MissingCommandsError} when fakeroot is needed and not installed.
  */
-export async function asRoot(): Promise<string[]> {
-  if (Deno.uid() === 0) return [];
+export async function asRoot(command: Command): Promise<Command> {
+  if (Deno.uid() === 0) return command;
   await ensureDebianPackages({ fakeroot: "fakeroot" });
-  return ["fakeroot", "--"];
+  return ["fakeroot", "--", ...command];
 }
 
 /** Whether there is a file or folder. */

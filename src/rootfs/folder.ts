@@ -12,7 +12,7 @@ import { blocksOf, makeExt4, type TreeSize } from "./ext4.ts";
 import { RootfsError } from "./errors.ts";
 
 /** Bumped when the same folder makes another image. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** An image that no one has asked for in so many days is removed from the cache. */
 export const KEPT_DAYS = 14;
@@ -36,8 +36,8 @@ export async function folderImage(folder: string, options: CacheOptions = {}): P
   const path = await cached(`ext4-folder-${digest}`, async (fresh, signal) => {
     const before = await folderState(folder, signal);
     const image = join(fresh, "root.ext4");
-    const { mode, uid, gid } = root;
-    await makeExt4({ folder, image, size: before.size, root: { mode, uid, gid }, signal });
+    const names = new Set([...Deno.readDirSync(folder)].map(({ name }) => name));
+    await makeExt4({ folder, image, size: before.size, root, names, signal });
     if ((await folderState(folder, signal)).digest !== digest) {
       throw new RootfsError(`${folder} was changed while its image was made; try again`);
     }

@@ -131,10 +131,13 @@ export async function prepare(config: StartConfig, options: StartOptions): Promi
 
 /** The root file system; undefined for a machine that boots a kernel of its user's alone. */
 function rootOf({ kernel, rootfs }: StartConfig): RootfsSource | undefined {
-  if (rootfs === "busybox" || kernel === undefined && rootfs === undefined) {
-    return { busybox: true };
-  }
-  return rootfs;
+  if (rootfs !== undefined) return rootfs === "busybox" ? { busybox: true } : rootfs;
+  return kernel === undefined || isFound(kernel) ? { busybox: true } : undefined;
+}
+
+/** Whether a kernel has to be found first. */
+function isFound(kernel: StartConfig["kernel"]): kernel is KernelSource {
+  return typeof kernel === "object" && !("bytes" in kernel);
 }
 
 /** A disk as the core has it. */
@@ -150,10 +153,7 @@ function plain(config: CoreConfig & Omit<StartConfig, "disks">): MachineConfig {
       throw new TypeError(`${field}: it is for a machine with a rootfs`);
     }
   }
-  if (kernel === undefined) throw new TypeError("kernel: it is missing");
-  if (typeof kernel === "object" && !("bytes" in kernel)) {
-    throw new TypeError("kernel: such a kernel is found for a machine with a rootfs only");
-  }
+  if (kernel === undefined || isFound(kernel)) throw new TypeError("kernel: it needs a rootfs");
   return { ...core, kernel };
 }
 
@@ -205,7 +205,5 @@ function bytesOf(size: number | string): number {
 
 /** Whether what a machine boots is surely a stock kernel, and not a small program of somebody's own. */
 export function needsLinux(config: StartConfig): boolean {
-  const { kernel, initrd } = config;
-  if (rootOf(config) !== undefined || initrd !== undefined) return true;
-  return typeof kernel === "object" && !("bytes" in kernel);
+  return rootOf(config) !== undefined || config.initrd !== undefined;
 }

@@ -60,6 +60,13 @@ const BARE_LAB_TEST = "tests/executable/bare_lab_test.ts";
 const GUEST_TESTS = "tests/guest";
 /** What the lab is given for them: guests of up to 6 GiB, and images in its memory. */
 const LAB_OPTIONS = ["--memory", "10G"];
+/** So many of their files share a lab: its boot takes as long as most of them, and it is tried again as a whole. */
+const FILES_PER_LAB = 3;
+/** Direct tests that say nothing more in the lab: of comparisons, whose figures mean nothing there, and of `deno test`. */
+const NOT_IN_LAB = [
+  KILL_TEST,
+  ...["speed", "start", "vm_test"].map((name) => `${DIRECT_TESTS}/${name}_test.ts`),
+];
 /** Tests that fetch packages. */
 const ASSET_TESTS = "tests/assets";
 /** Tests that boot the lab. */
@@ -153,9 +160,10 @@ function inLab(command: string[]): string[] {
   return [...lab, ...shell, ...command];
 }
 
-/** Runs the tests of one file, or of one folder, in a lab of their own. */
-async function labStep(tests: string, total: Counts, again: string[]): Promise<void> {
-  await tried(`in the lab: ${tests}`, inLab(test(`--ignore=${KILL_TEST}`, tests)), total, again);
+/** Runs tests, by files or folders, in a lab of their own. */
+async function labStep(tests: readonly string[], total: Counts, again: string[]): Promise<void> {
+  const command = inLab(test(`--ignore=${NOT_IN_LAB}`, ...tests));
+  await tried(`in the lab: ${tests.join(", ")}`, command, total, again);
 }
 
 /** The command line that tests the executable where it's alone with what it is linked with. */
@@ -221,8 +229,11 @@ async function everything(folder: string, total: Counts): Promise<void> {
       await step("the executable in a bare root", inBareRoot(executable), total);
     }
   } else {
-    const tests = [DIRECT_TESTS, ...guestTests().filter((file) => file !== REBIND_TEST)];
-    for (const each of tests) await labStep(each, total, again);
+    await labStep([DIRECT_TESTS], total, again);
+    const files = guestTests().filter((file) => file !== REBIND_TEST);
+    for (let at = 0; at < files.length; at += FILES_PER_LAB) {
+      await labStep(files.slice(at, at + FILES_PER_LAB), total, again);
+    }
     if (executable !== undefined) {
       const title = "in the lab: the executable in a bare root";
       await tried(title, inLab(inBareRoot(executable)), total, again);

@@ -1,18 +1,14 @@
 /**
  * ext4 images of archives: a tar of a root file system, or an OCI image.
  *
- * An archive becomes a tree (tree.ts), which is checked and whole before anything of it is written. The
- * tree then is written as a plain tar archive to GNU tar, which unpacks it into a folder of the cache
- * that only its owner may enter, and mkfs.ext4 makes the image of that. Files get their owners where we
- * are root; else both programs run under fakeroot.
+ * An archive becomes a tree (tree.ts), which is checked and whole before anything of it is written; the
+ * tree becomes an image (tree_image.ts).
  *
  * @module
  */
 
 import { join } from "node:path";
 import { cached, type CacheOptions, removeUnused, touch } from "./cache.ts";
-import { run, stream } from "./command.ts";
-import { asRoot, ensureExt4Tools, ext4Commands } from "./ext4.ts";
 import { RootfsError } from "./errors.ts";
 import { KEPT_DAYS } from "./folder.ts";
 import {
@@ -24,12 +20,10 @@ import {
   imageTree,
 } from "./oci.ts";
 import { archiveStore, folderStore, type ImageStore } from "./oci_store.ts";
-import { ensureDebianPackages } from "./packages.ts";
-import { Progress } from "./progress.ts";
 import { DEFAULT_MOST_BYTES, hashFile, type Scratch, uncompressed } from "./spool.ts";
 import { tarEntries } from "./tar_reader.ts";
-import { tarPieces, treeSize } from "./tar_writer.ts";
 import { Tree } from "./tree.ts";
+import { treeImage } from "./tree_image.ts";
 
 /** Bumped when the same archive makes another image. */
 const RECIPE = 2;
@@ -130,7 +124,7 @@ async function item(
     await Deno.mkdir(folder, { mode: 0o700 });
     const scratch = { folder, left: options.mostBytes ?? DEFAULT_MOST_BYTES, signal };
     const { tree, entry } = await content(scratch);
-    await treeImage(tree, join(folder, "tree"), join(fresh, IMAGE), signal);
+    await treeImage(tree, folder, join(fresh, IMAGE), { signal });
     await Deno.writeTextFile(join(fresh, ENTRY), JSON.stringify(entry ?? null) + "\n");
     await Deno.remove(folder, { recursive: true });
     await removeUnused("ext4-", KEPT_DAYS, options.folder);
@@ -138,36 +132,4 @@ async function item(
   await touch(path);
   const entry: ImageEntry | null = JSON.parse(await Deno.readTextFile(join(path, ENTRY)));
   return { image: join(path, IMAGE), ...(entry === null ? {} : { entry }) };
-}
-
-/**
- * Both programs run in one shell: under fakeroot, who owns what is known only as long as that lives. Its
- * arguments are the folder, then the command that makes the image.
- */
-const SCRIPT = `tar --extract --file=- --directory="$1" --numeric-owner --same-owner \\
-  --preserve-permissions --xattrs --xattrs-include='*' && shift && exec "$@"`;
-
-/** Writes a tree to an image. */
-async function treeImage(
-  tree: Tree,
-  folder: string,
-  image: string,
-  signal: AbortSignal,
-): Promise<void> {
-  await ensureDebianPackages({ tar: "tar" });
-  await ensureExt4Tools();
-  using _progress = new Progress(`writing ${tree.name} to a disk image`);
-  await Deno.mkdir(folder, { mode: 0o700 });
-  const size = treeSize(tree);
-  const { mode, uid, gid } = tree.root.meta;
-  const root = { mode, uid, gid };
-  const names = new Set(tree.root.children.keys());
-  const [make, ...finish] = ext4Commands({ folder, image, size, root, names });
-  const { output, ended } = stream(
-    await asRoot(["sh", "-c", SCRIPT, "sh", folder, ...make]),
-    { input: ReadableStream.from(tarPieces(tree, signal)), signal },
-  );
-  await output.pipeTo(new WritableStream());
-  await ended;
-  for (const command of finish) await run(command, { signal });
 }

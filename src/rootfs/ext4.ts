@@ -2,8 +2,7 @@
  * ext4 images, made by e2fsprogs: mkfs.ext4 fills a new file system from a folder without mounting it
  * (mke2fs(8), `-d`), so neither a loop device nor root is needed.
  *
- * Owners, modes, links, device nodes and extended attributes are those of the folder. Only root can give
- * files to other owners; for anybody else fakeroot(1) plays that part, see {@linkcode asRoot}.
+ * Owners, modes, links, device nodes and extended attributes are those of the folder.
  *
  * @module
  */
@@ -150,18 +149,6 @@ const MAGIC = 0xef53;
 export function isExt4(head: Uint8Array<ArrayBuffer>): boolean {
   if (head.byteLength < MAGIC_OFFSET + 2) return false;
   return new DataView(head.buffer, head.byteOffset).getUint16(MAGIC_OFFSET, true) === MAGIC;
-}
-
-/**
- * A command as root's, that can give files to any owner: as it is for root; for anybody else under
- * fakeroot, which answers such calls as if they had been obeyed, for all that runs under it.
- *
- * @throws {MissingCommandsError} when fakeroot is needed and not installed.
- */
-export async function asRoot(command: Command): Promise<Command> {
-  if (Deno.uid() === 0) return command;
-  await ensureDebianPackages({ fakeroot: "fakeroot" });
-  return ["fakeroot", "--", ...command];
 }
 
 /** Whether there is a file or folder. */

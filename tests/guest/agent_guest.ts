@@ -23,7 +23,12 @@ export interface AgentGuestOptions
   readonly files?: readonly CpioEntry[];
   /** Lines of /lib/denovisor/config. */
   readonly config?: readonly string[];
+  /** Lines of /lib/denovisor/modules behind those of modules that are there. */
+  readonly moreModules?: string;
 }
+
+/** How long a guest may take to boot in the lab. */
+const BOOT_MS = 120_000;
 
 /** A running machine whose agent is asked through its socket device. */
 export class AgentGuest implements AsyncDisposable {
@@ -43,7 +48,7 @@ export class AgentGuest implements AsyncDisposable {
 
   /** Starts it. It is ready when {@linkcode Guest.ready} says so. */
   static async start(options: AgentGuestOptions = {}): Promise<AgentGuest> {
-    const { modules: wanted = [], files = [], config = [], ...machineConfig } = options;
+    const { modules: wanted = [], files = [], config = [], moreModules, ...rest } = options;
     const kernel = await kernelAsset("cloud");
     const modules = await resolveModules(kernel.modulesDir, [...MODULES, ...wanted]);
     const folder = await Deno.makeTempDir({ prefix: "denovisor-agent-" });
@@ -53,7 +58,7 @@ export class AgentGuest implements AsyncDisposable {
       const transport = new VsockTransport(uds, ended.promise);
       const machine = await Machine.create({
         cmdline: "console=ttyS0 panic=-1 quiet",
-        ...machineConfig,
+        ...rest,
         vsock: { uds, cid: 3 },
         kernel: await vmlinuxAsset("cloud"),
         initrd: await storeInitramfs([
@@ -63,7 +68,8 @@ export class AgentGuest implements AsyncDisposable {
           {
             path: "lib/denovisor/modules",
             type: "file",
-            data: modules.map(({ name }) => `/lib/modules/${name}.ko\n`).join(""),
+            data: modules.map(({ name }) => `/lib/modules/${name}.ko\n`).join("") +
+              (moreModules ?? ""),
           },
           { path: "lib/denovisor/config", type: "file", data: config.join("\n") },
           { path: "etc/passwd", type: "file", data: "root:x:0:0:root:/root:/bin/sh\n" },
@@ -71,13 +77,29 @@ export class AgentGuest implements AsyncDisposable {
           ...files,
         ]),
       });
-      machine.ended.then((end) => ended.resolve(new Error(`the machine ended: ${end.kind}`)));
+      machine.ended.then((end) => ended.resolve(new Error(end.kind)));
       const started = new AgentGuest(machine, transport, folder);
       machine.start();
       return started;
     } catch (error) {
       await Deno.remove(folder, { recursive: true });
       throw error;
+    }
+  }
+
+  /** Waits until it can be asked. @throws {Error} with the console's text */
+  async ready(): Promise<void> {
+    let timer;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error("the agent is not ready")), BOOT_MS);
+    });
+    try {
+      await Promise.race([this.guest.ready, late]);
+    } catch (error) {
+      await this.machine.stop();
+      throw new Error(`the guest did not come up:\n${await this.#output}`, { cause: error });
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -93,4 +115,30 @@ export class AgentGuest implements AsyncDisposable {
     await this.#output;
     await Deno.remove(this.#folder, { recursive: true });
   }
+}
+
+/** Makes a root file system of busybox in a new folder: what a guest needs to run a shell, and its own init. */
+export async function busyboxFolder(root: string): Promise<void> {
+  for (const name of ["bin", "dev", "etc", "proc", "run", "sbin", "sys", "tmp"]) {
+    await Deno.mkdir(join(root, name), { recursive: true });
+  }
+  for (const entry of await baseEntries()) {
+    const path = join(root, entry.path);
+    if (entry.type === "symlink") await Deno.symlink(entry.target, path);
+    if (entry.type === "file") await Deno.writeFile(path, bytes(entry.data), { mode: 0o755 });
+  }
+  await Deno.symlink("../bin/busybox", join(root, "sbin/init"));
+  const files = {
+    marker: "on the disk\n",
+    passwd: "root:x:0:0:root:/root:/bin/sh\n",
+    group: "root:x:0:\n",
+    inittab: "::sysinit:/bin/true\n",
+  };
+  for (const [name, text] of Object.entries(files)) {
+    await Deno.writeTextFile(join(root, "etc", name), text);
+  }
+}
+
+function bytes(data: string | Uint8Array): Uint8Array {
+  return typeof data === "string" ? new TextEncoder().encode(data) : data;
 }

@@ -28,6 +28,9 @@ export interface CallOptions {
   readonly timeout?: Duration;
 }
 
+/** How many requests are on their way to the agent at once, each with up to four connections; others wait. */
+const MAX_OPENING = 64;
+
 /** How long a connection that broke waits for the machine to say why. */
 const REASON_MS = 200;
 
@@ -37,6 +40,8 @@ export class Link {
   readonly ready: Promise<void>;
   readonly #calls = new Set<Call>();
   #end: GuestGoneError | undefined;
+  #opening = 0;
+  readonly #waiting: (() => void)[] = [];
 
   constructor(transport: AgentTransport) {
     this.transport = transport;
@@ -64,6 +69,19 @@ export class Link {
 
   remove(call: Call): void {
     this.#calls.delete(call);
+  }
+
+  /** Waits until there's room for one more request on its way. Each is to {@linkcode leave} afterwards. */
+  async enter(): Promise<void> {
+    if (this.#opening < MAX_OPENING) this.#opening++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Makes room for the next. */
+  leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#opening--;
+    else next();
   }
 
   /** What a broken connection means; waits a moment for the machine, which may be the reason. */
@@ -132,8 +150,11 @@ export class Call implements Disposable {
       throw new GuestRefusedError("E2BIG", what, "");
     }
     const call = new Call(link, options, what);
+    let entered: Promise<void> | undefined;
     try {
       await Promise.race([link.ready, call.#failed.promise]);
+      entered = link.enter();
+      await Promise.race([entered, call.#failed.promise]);
       const token = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
       const [control, ...others] = await Promise.all(
         [Role.request, ...streams].map(async (role) => {
@@ -147,6 +168,9 @@ export class Call implements Disposable {
     } catch (error) {
       call.fail(error);
       throw error;
+    } finally {
+      // Also one that was given up while it waited has its turn some time.
+      entered?.then(() => link.leave());
     }
   }
 

@@ -81,6 +81,9 @@ export function commandFields(command: readonly string[], options: SpawnOptions)
 export function commandStreams(options: SpawnOptions): Role[] {
   const { tty, stdin = tty === undefined ? "null" : "piped", stdout = "piped" } = options;
   const { stderr = tty === undefined ? "piped" : "null" } = options;
+  if (tty !== undefined && stdout === "null") {
+    throw new TypeError("who gives a command a terminal has to take what it prints");
+  }
   if (tty !== undefined && stderr === "piped") {
     throw new TypeError("with a terminal, standard error is a part of standard output");
   }

@@ -303,6 +303,17 @@ static void raise_loopback(void)
 	close_file((int)fd);
 }
 
+/* When memory runs out, the guest's programs are ended before this one. */
+static void outlive_others(void)
+{
+	long fd = open_file("/proc/self/oom_score_adj", O_WRONLY, 0);
+
+	if (fd < 0)
+		return;
+	write_all((int)fd, "-1000", 5);
+	close_file((int)fd);
+}
+
 static void read_config(struct config *config)
 {
 	char number[24];
@@ -360,13 +371,16 @@ void boot(void)
 	listener = open_listener(&server);
 	if (listener < 0)
 		fail("listen at", server.listen, listener);
-	if (config.init == NULL)
+	if (config.init == NULL) {
+		outlive_others();
 		serve_host(&server, (int)listener);
+	}
 	pid = fork_process();
 	if (pid < 0)
 		fail("start", "the agent", pid);
 	if (pid == 0) {
 		SYS(setsid);
+		outlive_others();
 		serve_host(&server, (int)listener);
 	}
 	hand_over(config.init);

@@ -23,9 +23,9 @@ struct sockaddr_vm {
 	u8 svm_zero[4];
 };
 
-/* As many connections wait to be taken, and to have said what they are for. */
-#define BACKLOG 128
-#define MOST_PENDING 512
+/* As many connections wait to be taken, and to have said what they are for: fewer than there are descriptors. */
+#define BACKLOG 1024
+#define MOST_PENDING 768
 #define MOST_SESSIONS 512
 /* How long a connection has to say what it is for, and a request to get its streams. */
 #define PATIENCE_MS 10000
@@ -94,6 +94,9 @@ long open_listener(const struct server *server)
 	result = SYS(bind, fd, &address, length);
 	if (result == 0)
 		result = SYS(listen, fd, BACKLOG);
+	/* Connections are taken until there is none. */
+	if (result == 0)
+		result = SYS(fcntl, fd, F_SETFL, O_NONBLOCK);
 	return result < 0 ? result : fd;
 }
 
@@ -122,18 +125,24 @@ static void drop(size_t index, bool close)
 	pending[index] = pending[--pending_count];
 }
 
-static void take_connection(int listener)
+static void take_connections(int listener)
 {
-	union address address = { 0 };
-	u32 length = sizeof(address);
-	long fd = SYS(accept4, listener, &address, &length, SOCK_CLOEXEC);
+	while (pending_count < MOST_PENDING) {
+		union address address = { 0 };
+		u32 length = sizeof(address);
+		long fd = SYS(accept4, listener, &address, &length, SOCK_CLOEXEC);
 
-	if (fd < 0)
-		return;
-	/* Programs of the guest's own have nothing to ask here. */
-	if (address.vm.svm_family == AF_VSOCK && address.vm.svm_cid != VMADDR_CID_HOST)
-		return close_file((int)fd);
-	pending[pending_count++] = (struct pending){ .fd = (int)fd, .deadline = now_ms() + PATIENCE_MS };
+		if (fd < 0)
+			return;
+		/* Programs of the guest's own have nothing to ask here. */
+		if (address.vm.svm_family == AF_VSOCK && address.vm.svm_cid != VMADDR_CID_HOST)
+			close_file((int)fd);
+		else
+			pending[pending_count++] = (struct pending){
+				.fd = (int)fd,
+				.deadline = now_ms() + PATIENCE_MS,
+			};
+	}
 }
 
 static bool is_whole(const struct pending *p)
@@ -330,7 +339,7 @@ void serve_host(const struct server *server, int listener)
 		if (polls[0].revents != 0)
 			reap_sessions((int)child_signal);
 		if (polls[1].revents != 0)
-			take_connection(listener);
+			take_connections(listener);
 		start_sessions(server);
 	}
 }

@@ -1,12 +1,16 @@
 #include "session.h"
+#include "folder.h"
 
+#include <linux/mount.h>
 #include <linux/reboot.h>
 #include <linux/signal.h>
 #include <linux/sysinfo.h>
 #include <linux/utsname.h>
 
-/* How long programs have to end by themselves before the machine does. */
-#define FAREWELL_MS 500
+/* How long programs have to end by themselves before the machine does, and those that are killed to be gone. */
+#define FAREWELL_MS 2000
+#define KILLED_MS 500
+#define PAUSE_MS 10
 
 static void serve_power(const struct session *session, struct fields fields)
 {
@@ -51,14 +55,57 @@ void serve_info(int control)
 	send_text(control, DONE, &text);
 }
 
+/* Whether there's any program but this one and the first. Kernel threads and zombies have no arguments. */
+static bool others_run(void)
+{
+	static struct folder processes;
+	const char *name;
+	bool found = false;
+	long result = open_folder(&processes, AT_FDCWD, "/proc"), own = SYS(getpid);
+	u8 type;
+
+	if (result < 0)
+		return false;
+	while (!found && (name = next_name(&processes, &type, &result)) != NULL) {
+		char place[64], byte;
+		struct text text = TEXT(place);
+		u64 pid;
+		long fd;
+
+		if (!parse_decimal(name, &pid) || pid == 1 || pid == (u64)own)
+			continue;
+		put(&text, "/proc/");
+		put(&text, name);
+		put(&text, "/cmdline");
+		fd = open_file(finish(&text), O_RDONLY, 0);
+		if (fd < 0)
+			continue;
+		found = SYS(read, fd, &byte, 1) == 1;
+		close_file((int)fd);
+	}
+	close_folder(&processes);
+	return found;
+}
+
+static void wait_for_others(s64 most)
+{
+	s64 end = now_ms() + most;
+
+	while (others_run() && now_ms() < end)
+		sleep_ms(PAUSE_MS);
+}
+
 void end_machine(bool reboot)
 {
-	/* Everybody else but the first process. */
+	/* Everybody but this process and the first. */
 	SYS(kill, -1, SIGTERM);
 	SYS(kill, -1, SIGCONT);
-	sleep_ms(FAREWELL_MS);
+	wait_for_others(FAREWELL_MS);
 	SYS(kill, -1, SIGKILL);
+	wait_for_others(KILLED_MS);
 	SYS(sync);
+	/* So that a file system is left as by an orderly end; one that is still written to stays as it is. */
+	SYS(mount, NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 	SYS(reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
 	    reboot ? LINUX_REBOOT_CMD_RESTART : LINUX_REBOOT_CMD_POWER_OFF, 0);
 	say("the kernel does not end the machine", NULL);

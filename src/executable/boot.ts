@@ -2,7 +2,7 @@
  * The code that starts an executable which is Deno's own program with parts appended: the module that Deno is told to
  * run. It reads the parts from the file that it runs from, and unpacks nothing.
  *
- * The main program is evaluated while its SHA-256 is taken in the background, and called when that is right.
+ * Nothing of them is evaluated before their SHA-256 is found to be right.
  * @module
  */
 import { PARTS, type Parts } from "../parts/carrier.ts";
@@ -79,6 +79,12 @@ const parts: Parts = {
     const args = JSON.stringify([SELF, LAYOUT.offset + offset, length]);
     return `data:text/javascript,${encodeURIComponent(`(${startWorker})(...${args})`)}`;
   },
+  early(name) {
+    if (name !== "vcpu") return undefined;
+    const worker = spare;
+    spare = undefined;
+    return worker;
+  },
   asset(name) {
     const [offset, length] = LAYOUT.assets[name];
     return region.slice(offset, offset + length);
@@ -92,20 +98,22 @@ const parts: Parts = {
   },
 };
 
+/** A vCPU's isolate that nobody has asked for yet. Where there is no machine in the end, it ends with the process. */
+let spare: Worker | undefined;
+
 async function start(): Promise<void> {
+  if (await digest !== LAYOUT.sha256) refuse("its SHA-256 is not the one it was built with");
   const shared = globalThis as { [PARTS]?: Parts; [MAIN]?: Main };
   shared[PARTS] = parts;
-  let failure: unknown;
-  try {
-    const [offset, length] = LAYOUT.main;
-    const text = new TextDecoder().decode(region.subarray(offset, offset + length));
-    (0, eval)(`${text}\n//# sourceURL=denovisor/main.js`);
-  } catch (error) {
-    failure = error;
+  // A run needs one; it comes up on another processor while this one reads the program.
+  if (Deno.args[0] === "run") {
+    spare = new Worker(parts.worker("vcpu"), { type: "module", name: "vcpu0" });
   }
-  if (await digest !== LAYOUT.sha256) refuse("its SHA-256 is not the one it was built with");
+  const [offset, length] = LAYOUT.main;
+  const text = new TextDecoder().decode(region.subarray(offset, offset + length));
+  (0, eval)(`${text}\n//# sourceURL=denovisor/main.js`);
   const main = shared[MAIN];
-  if (main === undefined) throw failure;
+  if (main === undefined) throw new Error("the program left no main function");
   Deno.exit(await main(Deno.args));
 }
 

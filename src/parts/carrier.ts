@@ -20,6 +20,8 @@ export interface Parts {
   readonly build: Build;
   /** The URL that a Worker starts from. */
   worker(name: WorkerName): string;
+  /** A Worker that was started before anybody asked for it, which may be taken once. */
+  early?(name: WorkerName): Worker | undefined;
   /** The bytes of a file; whoever gets them may keep them. */
   asset(name: AssetName): Uint8Array<ArrayBuffer>;
   /** Reads all that carries the program. @returns what is wrong with it */

@@ -27,7 +27,8 @@ function parts(): Parts {
  * @param label what it is called in a debugger
  */
 export function startWorker(name: WorkerName, label: string = name): Worker {
-  return new Worker(parts().worker(name), { type: "module", name: label });
+  const { worker, early } = parts();
+  return early?.(name) ?? new Worker(worker(name), { type: "module", name: label });
 }
 
 /** The bytes of a file that belongs to the program. */

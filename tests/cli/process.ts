@@ -55,12 +55,15 @@ export interface Left {
   readonly err: string;
 }
 
-/** Starts the program with pipes. */
-export function spawnDenovisor(args: readonly string[]): Deno.ChildProcess {
+/** Starts the program with pipes. @param env variables beside those that the tests have */
+export function spawnDenovisor(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Deno.ChildProcess {
   const [program, ...first] = PROGRAM;
   return new Deno.Command(program, {
     args: [...first, ...args],
-    env: environment,
+    env: { ...environment, ...env },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -76,9 +79,10 @@ export function denovisor(args: readonly string[], input = ""): Promise<Left> {
 export async function finish(child: Deno.ChildProcess, input = ""): Promise<Left> {
   const writer = child.stdin.getWriter();
   // A program that has ended reads no more.
-  const typed = writer.write(new TextEncoder().encode(input)).then(() => writer.close());
+  const typed = writer.write(new TextEncoder().encode(input)).then(() => writer.close())
+    .catch(() => {});
   const { code, stdout, stderr } = await child.output();
-  await typed.catch(() => {});
+  await typed;
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { status: code, out: decode(stdout), err: decode(stderr) };
 }

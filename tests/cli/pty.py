@@ -3,8 +3,8 @@
 pty.py STEPS PROGRAM ARGUMENT...
 
 STEPS is a JSON list: {"expect": TEXT} waits for output, {"type": TEXT} types, {"signal": NAME} sends a
-signal to the program, {"raw": BOOL} waits until the terminal is (not) in raw mode, {"hangup": true}
-closes the terminal's other end. The answer is {"status", "output", "restored", "error"}: a status of
+signal to the program, {"raw": BOOL} waits until the terminal is (not) in raw mode, {"resize": [ROWS, COLUMNS]}
+changes its size from 24 and 80, {"hangup": true} closes the terminal's other end. The answer is {"status", "output", "restored", "error"}: a status of
 -N is a death by signal N; "restored" tells whether the terminal's settings are what they were.
 """
 import fcntl
@@ -12,6 +12,7 @@ import json
 import os
 import select
 import signal
+import struct
 import sys
 import termios
 import time
@@ -19,6 +20,8 @@ import time
 LIMIT = 30.0
 
 master, slave = os.openpty()
+# Rows, columns, and two numbers that nobody uses.
+fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
 before = termios.tcgetattr(slave)
 pid = os.fork()
 if pid == 0:
@@ -86,6 +89,8 @@ for step in json.loads(sys.argv[1]):
         os.kill(pid, getattr(signal, step["signal"]))
     elif "raw" in step:
         wait(lambda: is_raw() == step["raw"], "raw mode %s" % step["raw"])
+    elif "resize" in step:
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", *step["resize"], 0, 0))
     elif "hangup" in step:
         os.close(master)
         open_master = False

@@ -6,6 +6,12 @@ import assert from "node:assert/strict";
 import { probeStockKernels } from "../../src/machine/probe/probe.ts";
 import { Kvm } from "../../src/kvm/mod.ts";
 import { buildConsoleKernel } from "./console_kernel.ts";
+import {
+  hasTerminal,
+  onTerminal as runOnTerminal,
+  type Step,
+  type TerminalLeft,
+} from "./on_terminal.ts";
 import { denovisor, PROGRAM, programTest, spawnDenovisor } from "./process.ts";
 
 const folder = await Deno.makeTempDir();
@@ -22,44 +28,12 @@ function hasKvm(): boolean {
   }
 }
 
-async function hasPython(): Promise<boolean> {
-  try {
-    const options: Deno.CommandOptions = { stdout: "null", stderr: "null" };
-    return (await new Deno.Command("python3", { ...options, args: ["-c", "import pty"] }).output())
-      .success;
-  } catch {
-    return false;
-  }
-}
-
 const noGuest = kernel === "" || !hasKvm();
-const noTerminal = noGuest || !await hasPython();
-
-type Step =
-  | { readonly expect: string }
-  | { readonly type: string }
-  | { readonly signal: Deno.Signal }
-  | { readonly raw: boolean }
-  | { readonly hangup: true };
-
-interface Left {
-  readonly status: number;
-  readonly output: string;
-  readonly restored: boolean | null;
-  readonly error: string | null;
-}
+const noTerminal = noGuest || !await hasTerminal();
 
 /** Runs the program on a terminal. @throws what a step waited for in vain */
-async function onTerminal(args: readonly string[], ...steps: readonly Step[]): Promise<Left> {
-  const script = new URL("./pty.py", import.meta.url).pathname;
-  const { stdout } = await new Deno.Command("python3", {
-    args: [script, JSON.stringify(steps), ...PROGRAM, ...args],
-    env: { DENO_NO_UPDATE_CHECK: "1" },
-    stderr: "inherit",
-  }).output();
-  const left: Left = JSON.parse(new TextDecoder().decode(stdout));
-  assert.equal(left.error, null, left.output);
-  return left;
+function onTerminal(args: readonly string[], ...steps: readonly Step[]): Promise<TerminalLeft> {
+  return runOnTerminal([...PROGRAM, ...args], steps);
 }
 
 const running: readonly Step[] = [{ expect: "ready" }, { raw: true }];

@@ -67,18 +67,7 @@ export class VsockAgent implements GuestAgent, Disposable {
   }
 
   async spawn(request: RequestOf<"exec">): Promise<GuestCommand> {
-    const { command, env, cwd, user, tty, stdin } = request;
-    return await this.#start(async (guest, signal) => {
-      const process = await guest.spawn(command, {
-        env: Object.fromEntries(env.map(variable)),
-        cwd,
-        user,
-        tty,
-        stdin: stdin ? "piped" : "null",
-        signal,
-      });
-      return new AgentCommand(process, request);
-    });
+    return await this.#start((guest, signal) => spawnIn(guest, request, signal));
   }
 
   async powerOff(): Promise<void> {
@@ -106,6 +95,24 @@ export class VsockAgent implements GuestAgent, Disposable {
       clearTimeout(timer);
     }
   }
+}
+
+/** Starts a command in a guest. @param signal ends the command as well, as long as that runs */
+export async function spawnIn(
+  guest: Guest,
+  request: RequestOf<"exec">,
+  signal?: AbortSignal,
+): Promise<GuestCommand> {
+  const { command, env, cwd, user, tty, stdin } = request;
+  const process = await guest.spawn(command, {
+    env: Object.fromEntries(env.map(variable)),
+    cwd,
+    user,
+    tty,
+    stdin: stdin ? "piped" : "null",
+    signal,
+  });
+  return new AgentCommand(process, request);
 }
 
 /** `NAME=VALUE` as a name and a value. */

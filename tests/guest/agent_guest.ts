@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { CpioEntry } from "../../loader/mod.ts";
-import { Machine, type MachineConfig } from "../../mod.ts";
+import { Machine, type MachineConfig, type MachineEnd } from "../../mod.ts";
 import { Guest, VsockTransport } from "../../src/guest/agent/mod.ts";
 import { readAsset } from "../../src/parts/mod.ts";
 import { baseEntries, moduleEntries, storeInitramfs } from "../../src/rootfs/initramfs.ts";
@@ -101,6 +101,15 @@ export class AgentGuest implements AsyncDisposable {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Waits for its end. @throws {Error} with the console's text, when it does not come */
+  async ended(): Promise<MachineEnd> {
+    const timer = setTimeout(() => this.machine.stop(), BOOT_MS);
+    const end = await this.machine.ended;
+    clearTimeout(timer);
+    if (end.kind !== "stopped") return end;
+    throw new Error(`the guest did not end:\n${await this.#output}`);
   }
 
   /** All that the console has printed, once the machine has ended. */

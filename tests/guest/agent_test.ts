@@ -13,8 +13,8 @@ import { tell } from "./peer.ts";
 
 const MEBIBYTES = 64;
 const COMMANDS = 16;
-/** What is told at once, and no timeout. */
-const AT_ONCE_MS = 3000;
+/** What the kernel needs to panic in the lab; a timeout of ours there is none. */
+const AT_ONCE_MS = 20_000;
 
 function randomBytes(count: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(count);
@@ -76,8 +76,11 @@ guestTest("a guest whose first process is the agent runs commands and has files"
     await assert.rejects(guest.exec(["nosuch"]), { code: "ENOENT" });
     for (let i = 0; i < 50; i++) {
       if ((await guest.exec(["pgrep", "sleep"])).code === 1) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    assert.fail("one lives on");
+    assert.fail(
+      `one lives on:\n${(await guest.exec(["ps", "-o", "pid,ppid,stat,args"])).stdoutText}`,
+    );
   });
 
   await t.step("a terminal has a size, and hears Ctrl-C", async () => {
@@ -129,7 +132,7 @@ guestTest("a guest whose first process is the agent runs commands and has files"
       });
     }
     tell(`its death was told after ${Math.round(performance.now() - start)} ms`);
-    assert(performance.now() - start < AT_ONCE_MS + 2000);
+    assert(performance.now() - start < AT_ONCE_MS);
   });
 });
 
@@ -161,7 +164,7 @@ guestTest(
       await guest.writeFile("/etc/marker", "changed");
       assert.equal((await guest.exec(["cat", "/etc/marker"])).stdoutText, "changed");
       await guest.poweroff();
-      assert.equal((await machine.machine.ended).kind, "power-off");
+      assert.equal((await machine.ended()).kind, "power-off");
       await assert.rejects(guest.exec(["true"]), /the guest is gone: power-off/);
     } finally {
       await Deno.remove(folder, { recursive: true });
@@ -196,7 +199,7 @@ guestTest("a guest's own init runs beside the agent, on a disk that it writes to
       assert.match((await guest.readTextFile("/proc/1/status")).slice(0, 40), /^Name:\s+init$/m);
       await guest.writeFile("/kept", "written");
       await guest.reboot();
-      assert.equal((await machine.machine.ended).kind, "reset");
+      assert.equal((await machine.ended()).kind, "reset");
     }
     await using again = await AgentGuest.start({ ...options, disks: [...options.disks] });
     await again.ready();
@@ -238,7 +241,7 @@ guestTest("a guest that can't be set up says why on its console, and powers off"
   for (const [what, config, moreModules, says] of TROUBLE) {
     await t.step(what, async () => {
       await using machine = await AgentGuest.start({ config, moreModules });
-      const end = await machine.machine.ended;
+      const end = await machine.ended();
       const output = await machine.output;
       assert.equal(end.kind, "power-off", output);
       assert.match(output, says);

@@ -320,7 +320,7 @@ void serve_host(const struct server *server, int listener)
 			/* Of one that has said what it is for, only the end is of interest. */
 			polls[2 + i] = (struct pollfd){
 				.fd = pending[i].fd,
-				.events = is_whole(&pending[i]) ? 0 : POLLIN,
+				.events = is_whole(&pending[i]) ? POLLRDHUP : POLLIN,
 			};
 		}
 		/* A hair later, so that what is due then is past. */

@@ -2,6 +2,7 @@
 #include "folder.h"
 
 #include <linux/mount.h>
+#include <linux/prctl.h>
 #include <linux/reboot.h>
 #include <linux/signal.h>
 #include <linux/sysinfo.h>
@@ -97,6 +98,8 @@ static void wait_for_others(s64 most)
 
 void end_machine(bool reboot)
 {
+	/* Its parent is among those that are ended, and is not to take it along. */
+	SYS(prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
 	/* Everybody but this process and the first. */
 	SYS(kill, -1, SIGTERM);
 	SYS(kill, -1, SIGCONT);

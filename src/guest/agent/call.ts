@@ -51,7 +51,7 @@ export class Link {
       return this.#end;
     });
     this.ready = Promise.race([
-      Promise.resolve(transport.ready).then(() => {}),
+      Promise.resolve(transport.ready).then(() => {}, (error) => this.#never(error)),
       ended.then((end) => Promise.reject(end)),
     ]);
     // Whoever does not wait for it learns of the end by what is asked.
@@ -61,6 +61,12 @@ export class Link {
   /** Why nothing can be asked any more. */
   get end(): GuestGoneError | undefined {
     return this.#end;
+  }
+
+  /** The agent will not be ready; the machine's end may be the reason. */
+  async #never(cause: unknown): Promise<never> {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw await this.broken(cause, `the guest's agent does not come up: ${why}`);
   }
 
   add(call: Call): void {

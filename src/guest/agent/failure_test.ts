@@ -155,6 +155,17 @@ Deno.test("a machine that ends before its agent is ready tells those who wait", 
   for (const promise of all) await assert.rejects(promise, /^GuestGoneError: .*no root/);
 });
 
+Deno.test("an agent that will never be ready is told of, with the machine's end if there is one", async () => {
+  const connect = () => Promise.reject(new Error("not to be called"));
+  const ended = Promise.withResolvers<Error>();
+  const ready = () => Promise.reject(new Error("nobody listens for it"));
+  const first = new Guest({ connect, ready: ready(), ended: new Promise(() => {}) });
+  await assert.rejects(first.exec(["true"]), /^GuestGoneError: .*nobody listens for it$/);
+  const second = new Guest({ connect, ready: ready(), ended: ended.promise });
+  ended.resolve(new Error("no root"));
+  await assert.rejects(second.ready, /^GuestGoneError: the guest is gone: no root$/);
+});
+
 Deno.test("a connection that is slow to come can be given up, and is closed when it comes", async () => {
   let isClosed = false;
   const connection = Promise.withResolvers<

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { cached, type CacheOptions, removeUnused, touch } from "./cache.ts";
@@ -138,7 +139,7 @@ export function kernelRelease(bytes: Uint8Array<ArrayBuffer>): string | undefine
     if (offset === 0) return undefined;
     at = 0x200 + offset;
   } else {
-    const found = new TextDecoder("latin1").decode(bytes).indexOf(BANNER);
+    const found = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).indexOf(BANNER);
     if (found === -1) return undefined;
     at = found + BANNER.length;
   }

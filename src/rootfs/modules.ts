@@ -45,10 +45,8 @@ export async function resolveModules(
   names: Iterable<string>,
   { optional = [], signal }: ResolveOptions = {},
 ): Promise<KernelModule[]> {
-  const [paths, builtin] = await Promise.all([
-    modulePaths(modulesDir),
-    readList(join(modulesDir, "modules.builtin")),
-  ]);
+  const paths = await modulePaths(modulesDir);
+  const builtin = await readList(join(modulesDir, "modules.builtin"));
   const left = new Set(optional.map(canonical));
   const resolved = new Map<string, KernelModule>();
   const visit = async (name: string, neededBy: string): Promise<void> => {

@@ -51,3 +51,16 @@ Deno.test("completions, manual and version are loaded by those who ask for them 
   const manual = await loadedWith("src/cli/man/man.ts");
   assert([...manual].some((file) => own.test(file)));
 });
+
+Deno.test("what controls machines, and what Linux boots from, is loaded by those who ask for it only", async () => {
+  const own =
+    /^src\/(cli\/(control\/(?!name\.ts$|spec\.ts$)|run\/(named|rootfs)\.ts$)|rootfs\/|vm\/|guest\/agent\/)/;
+  for (const entry of ["src/cli/main.ts", "src/cli/run/run.ts"]) {
+    const loaded = await loadedWith(entry);
+    assert.deepEqual([...loaded].filter((file) => own.test(file)), [], entry);
+  }
+  // And the pattern is a right one: a run with a name has no need of Linux.
+  const named = [...await loadedWith("src/cli/run/named.ts")].filter((file) => own.test(file));
+  assert(named.includes("src/cli/control/server.ts"));
+  assert.deepEqual(named.filter((file) => !file.startsWith("src/cli/")), []);
+});

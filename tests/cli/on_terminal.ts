@@ -34,7 +34,12 @@ export async function hasTerminal(): Promise<boolean> {
   }
 }
 
-/** Runs a program on a terminal of 24 rows and 80 columns. @throws what a step waited for in vain */
+/**
+ * Runs a program on a terminal of 24 rows and 80 columns.
+ *
+ * @param env variables beside those that the tests have; PTY_SECONDS is how long all may take, 30 by default
+ * @throws what a step waited for in vain
+ */
 export async function onTerminal(
   command: readonly string[],
   steps: readonly Step[],

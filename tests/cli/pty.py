@@ -3,9 +3,11 @@
 pty.py STEPS PROGRAM ARGUMENT...
 
 STEPS is a JSON list: {"expect": TEXT} waits for output, {"type": TEXT} types, {"signal": NAME} sends a
-signal to the program, {"raw": BOOL} waits until the terminal is (not) in raw mode, {"resize": [ROWS, COLUMNS]}
-changes its size from 24 and 80, {"hangup": true} closes the terminal's other end. The answer is {"status", "output", "restored", "error"}: a status of
--N is a death by signal N; "restored" tells whether the terminal's settings are what they were.
+signal to the program, {"raw": BOOL} waits until the terminal is (not) in raw mode, {"resize": [ROWS,
+COLUMNS]} changes its size from 24 and 80, {"hangup": true} closes the terminal's other end. After
+PTY_SECONDS of the environment, 30 by default, the program is killed. The answer is {"status", "output",
+"restored", "error"}: a status of -N is a death by signal N; "restored" tells whether the terminal's
+settings are what they were.
 """
 import fcntl
 import json
@@ -17,7 +19,7 @@ import sys
 import termios
 import time
 
-LIMIT = 30.0
+LIMIT = float(os.environ.get("PTY_SECONDS", "30"))
 
 master, slave = os.openpty()
 # Rows, columns, and two numbers that nobody uses.

@@ -122,15 +122,18 @@ guestTest(
             { resize: [33, 101] },
             { type: "sleep 1; stty size\r" },
             { expect: "33 101" },
+            { expect: "# " },
+            { type: "sh -c 'echo begin; exec sleep 1000'\r" },
+            { expect: "\nbegin" },
             // Ctrl-C ends the guest's sleep, and not the client.
-            { type: "sleep 100\r" },
             { type: "\x03" },
+            { expect: "# " },
             { type: "exit 5\r" },
           ] as const;
           const terminal = await onTerminal(
             [...PROGRAM, "exec", "-it", "-e", "PS1=# ", "box", "sh"],
             steps,
-            env,
+            { ...env, PTY_SECONDS: "150" },
           );
           assert.deepEqual([terminal.status, terminal.restored], [5, true], terminal.output);
         },

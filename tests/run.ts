@@ -7,7 +7,13 @@
  * `N passed, N failed, N skipped`, and with status 1 if anything failed.
  * @module
  */
-import { debianRootfs, ensureDebianPackages, kernelAsset, RootfsError } from "./assets/mod.ts";
+import {
+  debianOciArchive,
+  debianRootfs,
+  ensureDebianPackages,
+  kernelAsset,
+  RootfsError,
+} from "./assets/mod.ts";
 import { EXECUTABLE_VARIABLE } from "./cli/process.ts";
 import { ethtoolFiles } from "./guest/peer.ts";
 import { CHECKOUT } from "./lab/mod.ts";
@@ -21,6 +27,12 @@ const NEEDS = {
   iasl: "acpica-tools",
   cpio: "cpio",
   python3: "python3-minimal",
+  umoci: "umoci",
+  skopeo: "skopeo",
+  fakeroot: "fakeroot",
+  setfattr: "attr",
+  modprobe: "kmod",
+  zstd: "zstd",
   strace: "strace",
   unshare: "util-linux",
   zsh: "zsh",
@@ -213,6 +225,7 @@ async function everything(folder: string, total: Counts): Promise<void> {
   await kernelAsset("generic");
   await ethtoolFiles();
   await debianRootfs();
+  await debianOciArchive();
   const executable = await quickGate(folder, total);
   await step("what takes longer on this host", test(KILL_TEST, ASSET_TESTS), total);
   // Where there's no executable, which counts as a failure by now, its tests are skipped.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { isStaticExecutable } from "./elf.ts";
 import { busyboxAsset } from "./busybox.ts";
-import { findCommand } from "./command.ts";
+import { areFetched } from "./testing.ts";
 
 Deno.test("a program with an interpreter is not static, nor is what is no program", async () => {
   assert.equal(isStaticExecutable(await Deno.readFile("/bin/sh")), false);
@@ -11,6 +11,6 @@ Deno.test("a program with an interpreter is not static, nor is what is no progra
 
 Deno.test({
   name: "Debian's busybox-static is static",
-  ignore: findCommand("apt-get") === undefined,
+  ignore: !areFetched("busybox"),
   fn: async () => assert.ok(isStaticExecutable(await Deno.readFile(await busyboxAsset()))),
 });

@@ -2,7 +2,7 @@
  * Everything that a Linux guest boots from: a kernel, an initramfs that starts the project's agent, and
  * a root disk.
  *
- * ```ts
+ * ```ts ignore
  * import { guestFiles } from "denovisor/rootfs";
  *
  * await using files = await guestFiles({

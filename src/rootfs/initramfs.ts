@@ -3,10 +3,10 @@
  * folder, or busybox.
  *
  * ```ts
- * import { baseEntries, storeInitramfs } from "denovisor/rootfs";
+ * import { storeInitramfs } from "denovisor/rootfs";
  *
  * const path = await storeInitramfs([
- *   ...await baseEntries(),
+ *   { path: "etc/motd", type: "file", data: "hello\n" },
  *   { path: "init", type: "file", mode: 0o755, data: "#!/bin/sh\nexec sh\n" },
  * ]);
  * console.assert((await Deno.stat(path)).isFile);

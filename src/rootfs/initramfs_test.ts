@@ -24,7 +24,7 @@ Deno.test({
       await run(["cpio", "-idm", "--quiet"], { cwd: two, input });
       const list = async (cwd: string) =>
         (await runText(["find", "!", "-type", "s", "-printf", "%P %m %U:%G %y %l %s\n"], { cwd }))
-          .split("\n").map((line) => line.replace(/ d  .*/, " d")).sort();
+          .split("\n").map((line) => line.replace(/ d .*/, " d")).sort();
       assert.deepEqual((await list(two)).slice(2), (await list(one)).slice(2));
       assert.equal(
         (await Deno.stat(join(two, "loop"))).rdev,

@@ -1,5 +1,5 @@
 /**
- * Tests that fetch Debian's packages, the first time they are run on a machine.
+ * Tests of what was fetched of Debian's packages.
  *
  * @module
  */
@@ -7,16 +7,16 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { busyboxAsset } from "./busybox.ts";
-import { findCommand, runText } from "./command.ts";
+import { runText } from "./command.ts";
 import { extractVmlinux, kernelAsset, type KernelFlavour, vmlinuxAsset } from "./kernels.ts";
+import { areFetched } from "./testing.ts";
 
-const ignore = findCommand("apt-get") === undefined;
 const FLAVOURS: KernelFlavour[] = ["cloud", "generic"];
 
 for (const flavour of FLAVOURS) {
   Deno.test({
     name: `Debian's ${flavour} kernel is there with its modules and configuration`,
-    ignore,
+    ignore: !areFetched(`kernel-${flavour}`),
     fn: async () => {
       const kernel = await kernelAsset(flavour);
       const config = await Deno.readTextFile(kernel.config);
@@ -33,7 +33,7 @@ for (const flavour of FLAVOURS) {
 
   Deno.test({
     name: `the vmlinux in Debian's ${flavour} kernel is an x86-64 ELF executable`,
-    ignore,
+    ignore: !areFetched(`kernel-${flavour}`),
     fn: async () => {
       const image = await Deno.readFile(await vmlinuxAsset(flavour));
       const view = new DataView(image.buffer);
@@ -46,7 +46,7 @@ for (const flavour of FLAVOURS) {
 
 Deno.test({
   name: "a bzImage whose payload is damaged is an error, not a wrong image",
-  ignore,
+  ignore: !areFetched("kernel-cloud"),
   fn: async () => {
     const image = await Deno.readFile((await kernelAsset("cloud")).vmlinuz);
     image.fill(0, image.length / 2, image.length / 2 + 4096);
@@ -56,7 +56,7 @@ Deno.test({
 
 Deno.test({
   name: "busybox runs without any library",
-  ignore,
+  ignore: !areFetched("busybox"),
   fn: async () => {
     const busybox = await busyboxAsset();
     assert.equal(await runText([busybox, "echo", "hello"]), "hello\n");

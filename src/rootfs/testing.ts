@@ -5,8 +5,25 @@
  */
 
 import { join } from "node:path";
+import { cacheFolder } from "./cache.ts";
 import { latin1, tarEntries, type TarEntry, type TarType } from "./tar_reader.ts";
 import type { Folder, Tree } from "./tree.ts";
+
+/**
+ * Whether things are in the user's cache already. Tests that need them are ignored where they are not: the
+ * quick gate fetches nothing, and the whole run has fetched them before.
+ *
+ * @param names as of `kernelAsset`'s and `busyboxAsset`'s items: "kernel-cloud", "busybox".
+ */
+export function areFetched(...names: string[]): boolean {
+  const there = new Set<string>();
+  try {
+    for (const { name } of Deno.readDirSync(cacheFolder())) there.add(name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return names.every((name) => there.has(name));
+}
 
 /** Runs a test with a folder of its own, which then goes. */
 export async function withFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {

@@ -151,6 +151,16 @@ export function isExt4(head: Uint8Array<ArrayBuffer>): boolean {
   return new DataView(head.buffer, head.byteOffset).getUint16(MAGIC_OFFSET, true) === MAGIC;
 }
 
+/** Offset of the superblock's `s_feature_incompat`, and its bit for a journal that has to be replayed. */
+const INCOMPAT_OFFSET = 1024 + 0x60;
+const INCOMPAT_RECOVER = 0x4;
+
+/** Whether the file system was in use when its machine ended: it can't be mounted without being written to. */
+export function needsRecovery(head: Uint8Array<ArrayBuffer>): boolean {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  return (view.getUint32(INCOMPAT_OFFSET, true) & INCOMPAT_RECOVER) !== 0;
+}
+
 /** Whether there is a file or folder. */
 export async function exists(path: string): Promise<boolean> {
   try {

@@ -26,15 +26,16 @@ import type { CpioEntry } from "../../loader/cpio.ts";
 import { archiveImage, layoutImage } from "./archive.ts";
 import type { CacheOptions } from "./cache.ts";
 import { RootfsError } from "./errors.ts";
+import { needsRecovery } from "./ext4.ts";
 import { folderImage } from "./folder.ts";
 import { guestInitramfs } from "./guest_initramfs.ts";
 import { guestKernel, type KernelSource } from "./guest_kernel.ts";
 import { type GuestDevice, guestModules, type Transport } from "./guest_modules.ts";
 import { baseEntries, folderEntries, storeInitramfs } from "./initramfs.ts";
-import type { ImageChoice, ImageEntry } from "./oci.ts";
+import type { ImageEntry } from "./oci.ts";
 import { type PrivateDisk, privateDisk } from "./private_disk.ts";
 import { type ProgressListener, withProgress } from "./progress.ts";
-import { detectSource } from "./source.ts";
+import { detectSource, readHead } from "./source.ts";
 
 /**
  * A root file system:
@@ -148,7 +149,7 @@ async function build(config: GuestFilesConfig, options: CacheOptions): Promise<G
     throw new RootfsError(`size is a number of bytes, not ${size}`);
   }
   const kernel = await guestKernel(config.kernel, options);
-  const root = await readRoot(rootfs, { reference: config.reference }, options);
+  const root = await readRoot(rootfs, config, options);
   const onDisk = root.image !== undefined;
   const overlay = onDisk && size === undefined && !readonly;
   const loaded = await guestModules(kernel, {
@@ -188,7 +189,7 @@ function rootDisks(image: string | undefined, copy: PrivateDisk | undefined): Ro
 
 async function readRoot(
   source: RootfsSource,
-  choice: ImageChoice,
+  config: Pick<GuestFilesConfig, "reference" | "size">,
   options: CacheOptions,
 ): Promise<Root> {
   if (typeof source !== "string") {
@@ -198,14 +199,21 @@ async function readRoot(
     return { files: [...await folderEntries(source.folder, options.signal), ...files] };
   }
   const kind = await detectSource(source);
+  const choice = { ...options, reference: config.reference };
   switch (kind) {
     case "ext4":
+      if (config.size === undefined && needsRecovery(await readHead(source))) {
+        throw new RootfsError(
+          `${source} was in use when its machine ended, and can't be mounted as it is: repair it with ` +
+            `\`e2fsck -fy ${source}\`, or give a size for a copy to be made and repaired`,
+        );
+      }
       return { files: [], image: source };
     case "folder":
       return { files: [], image: await folderImage(source, options) };
     case "image layout":
-      return { files: [], ...await layoutImage(source, { ...options, ...choice }) };
+      return { files: [], ...await layoutImage(source, choice) };
     case "archive":
-      return { files: [], ...await archiveImage(source, { ...options, ...choice }) };
+      return { files: [], ...await archiveImage(source, choice) };
   }
 }

@@ -205,6 +205,24 @@ Deno.test({
 });
 
 Deno.test({
+  name: "an image that was in use when its machine ended is refused, or repaired in a copy",
+  ignore: ignore || !ext4,
+  fn: () =>
+    withFolder(async (folder) => {
+      const image = join(folder, "image");
+      await run(["mkfs.ext4", "-q", image, "32M"]);
+      await run(["debugfs", "-w", "-R", "feature needs_recovery", image]);
+      const options = { folder: join(folder, "cache") };
+      const config = { kernel: KERNEL, rootfs: image };
+      await assert.rejects(guestFiles(config, options), /e2fsck -fy .*image`, or give a size/);
+      await using files = await guestFiles({ ...config, size: 64 << 20 }, options);
+      const features = await runText(["dumpe2fs", "-h", files.disks[0].path]);
+      assert.doesNotMatch(features, /needs_recovery/);
+      await files[Symbol.asyncDispose]();
+    }),
+});
+
+Deno.test({
   name: "a listener is told of what is built, from its beginning to its end",
   ignore: ignore || !ext4,
   fn: () =>

@@ -105,6 +105,8 @@ Deno.test({
     assert.ok(!pci.includes("virtio_mmio"));
     const mmio = await names({ transport: "mmio", devices: [] });
     assert.ok(mmio.includes("virtio_mmio") && !mmio.includes("virtio_blk"));
+    const announced = names({ transport: "mmio-cmdline", devices: [] });
+    await assert.rejects(announced, /use the transport "mmio" or "pci"/);
     const none = { ...kernel, modulesDir: undefined };
     assert.deepEqual(await guestModules(none, { transport: "pci", devices: all }), []);
     const asked = guestModules(none, { transport: "pci", devices: [], modules: ["loop"] });

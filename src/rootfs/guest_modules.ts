@@ -51,7 +51,8 @@ export interface ModuleNeeds {
  * Finds the modules and what they depend on, in loading order. A kernel without a folder of modules has
  * to have everything built in, and gets none.
  *
- * @throws {RootfsError} when the kernel has no such module, or `modules` names some and it has no folder.
+ * @throws {RootfsError} when the kernel has no such module, or `modules` names some and it has no folder; or when
+ * the devices are announced on the command line, and virtio_mmio is a module.
  */
 export async function guestModules(
   kernel: GuestKernel,
@@ -73,5 +74,15 @@ export async function guestModules(
     ...(overlay ? ["overlay"] : []),
     ...modules,
   ];
-  return await resolveModules(kernel.modulesDir, names, { optional: [EXT4_CHECKSUM], signal });
+  const found = await resolveModules(kernel.modulesDir, names, {
+    optional: [EXT4_CHECKSUM],
+    signal,
+  });
+  if (transport === "mmio-cmdline" && found.some(({ name }) => name === "virtio_mmio")) {
+    throw new RootfsError(
+      "this kernel has virtio_mmio as a module, which is told of no devices by the command line: use the " +
+        'transport "mmio" or "pci"',
+    );
+  }
+  return found;
 }

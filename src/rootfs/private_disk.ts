@@ -16,7 +16,7 @@ import { interruptible } from "./interrupt.ts";
 
 const PREFIX = "private-disk-";
 
-/** A copy. */
+/** A copy; disposing of it a second time does nothing. */
 export interface PrivateDisk extends Disposable {
   readonly path: string;
 }
@@ -33,7 +33,10 @@ export async function privateDisk(
   { folder = cacheFolder(), signal: outer }: CacheOptions = {},
 ): Promise<PrivateDisk> {
   const { fresh, held } = await makeFolder(folder, outer);
+  let disposed = false;
   const dispose = () => {
+    if (disposed) return;
+    disposed = true;
     Deno.removeSync(fresh, { recursive: true });
     held[Symbol.dispose]();
   };

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { UsageError } from "../../src/cli/errors.ts";
 import { parse } from "../../src/cli/program.ts";
 import { ask, configurationOf } from "../../src/cli/run/configuration.ts";
+import { prepareRootfs } from "../../src/cli/run/rootfs.ts";
 import type { RunOptions } from "../../src/cli/run/spec.ts";
 import { verbs } from "../../src/cli/verbs.ts";
 import { FakeSystem } from "./fakes.ts";
@@ -145,4 +146,19 @@ Deno.test("what is about a kernel needs one", async () => {
       "Try: denovisor help run",
     ]);
   });
+});
+
+Deno.test("what a root file system brings can't be given beside it", async () => {
+  const prepare = (...args: string[]) => {
+    const system = new FakeSystem(false);
+    const call = parse(["run", ...args], verbs, system);
+    if (typeof call === "number") throw new Error(system.err);
+    const options = call.options as RunOptions;
+    return prepareRootfs(ask(call.operands[0], options), options.rootfs ?? "", system);
+  };
+  for (const [option, value] of [["--initrd", "i"], ["--protocol", "pvh"], ["--flat-mode", "16"]]) {
+    await assert.rejects(prepare("--rootfs", "busybox", option, value), (error: Error) => {
+      return error.name === "UsageError" && /it has no meaning with --rootfs/.test(error.message);
+    });
+  }
 });

@@ -69,9 +69,9 @@ export class NamedMachine implements Controlled, AsyncDisposable {
    * @throws {UsageError} another machine has it
    * @throws {HostError} there's no safe place for a socket
    */
-  static async open(run: NamedRun): Promise<NamedMachine> {
+  static async open(run: NamedRun, places: Places = Places.open()): Promise<NamedMachine> {
     const machine = new NamedMachine(run);
-    const claim = await Places.open().claim(run.name);
+    const claim = await places.claim(run.name);
     machine.#server = new ControlServer(claim, machine);
     return machine;
   }

@@ -24,6 +24,18 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Whether a process of this host's sleeps for so long. */
+function isRun(seconds: string): boolean {
+  return [...Deno.readDirSync("/proc")].some(({ name }) => {
+    try {
+      return /^\d+$/.test(name) &&
+        Deno.readTextFileSync(`/proc/${name}/cmdline`).startsWith(`sleep\0${seconds}\0`);
+    } catch {
+      return false; // It has ended meanwhile.
+    }
+  });
+}
+
 async function until(condition: () => boolean): Promise<void> {
   for (let i = 0; i < 1000; i++) {
     if (condition()) return;
@@ -217,21 +229,18 @@ agentTest(
 agentTest("a command with a timeout or a signal is ended in the guest, too", async ({ guest }) => {
   const marker = `1${Math.floor(Math.random() * 1e8)}`;
   await assert.rejects(guest.exec(["sleep", marker], { timeout: 100 }), GuestTimeoutError);
-  const running = async () => (await guest.exec(["pgrep", "-f", `sleep ${marker}`])).stdoutText;
-  for (let i = 0; i < 100 && (await running()) !== ""; i++);
-  assert.equal(await running(), "");
+  await until(() => !isRun(marker));
   const abort = new AbortController();
   const process = await guest.spawn(["sh", "-c", `setsid sleep ${marker} & wait`], {
     signal: abort.signal,
   });
-  for (let i = 0; i < 100 && (await running()) === ""; i++);
+  await until(() => isRun(marker));
   abort.abort(new Error("enough"));
   await assert.rejects(process.status, /enough/);
   await assert.rejects(new Response(process.stdout).text(), /enough/);
   // Also what has left the process group.
   await until(() => !isAlive(process.pid));
-  for (let i = 0; i < 100 && (await running()) !== ""; i++);
-  assert.equal(await running(), "");
+  await until(() => !isRun(marker));
   await assert.rejects(guest.exec(["true"], { signal: abort.signal }), /enough/);
 });
 
@@ -254,7 +263,7 @@ agentTest("what a command leaves behind lives on, and nothing waits for it", asy
   const { stdoutText } = await guest.exec(["sh", "-c", script]);
   const pid = Number(stdoutText);
   assert(isAlive(pid));
-  await guest.exec(["kill", `${pid}`]);
+  Deno.kill(pid, "SIGTERM");
   await until(() => !isAlive(pid));
 });
 

@@ -1,4 +1,5 @@
 #include "boot.h"
+#include "command.h"
 #include "config.h"
 #include "folder.h"
 #include "server.h"
@@ -340,7 +341,7 @@ static void hand_over(const char *init) __attribute__((noreturn));
 static void hand_over(const char *init)
 {
 	char *arguments[] = { (char *)init, NULL };
-	char *environment[] = { "HOME=/", "TERM=linux", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	char *environment[] = { "HOME=/", "TERM=linux", "PATH=" DEFAULT_PATH, NULL };
 
 	fail("run the guest's own init", init, SYS(execve, init, arguments, environment));
 }

@@ -34,7 +34,7 @@ struct config {
 	const char *hostname, *init, *listen, *ready;
 };
 
-/* Takes a text apart, which it changes. NULL, or the number of the first bad line in `line`, and what is wrong with it. */
+/* Takes a text apart, which it changes. NULL, or what is wrong with the first bad line, and its number in `line`. */
 const char *parse_config(char *text, struct config *config, unsigned *line);
 
 #endif

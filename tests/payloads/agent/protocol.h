@@ -5,20 +5,22 @@
  * payload. A connection begins with the host's HELLO, which says what it is for; a request's next frame is the request
  * itself. Payloads that are not raw bytes are fields: a letter, a value, and a NUL, as often as there are values.
  *
- * | request | fields                                                   | then                                        |
- * | ------- | -------------------------------------------------------- | ------------------------------------------- |
- * | EXEC    | a argument, e NAME=VALUE, c only those, d folder, u user[:group], t COLUMNSxROWS | STARTED, then EXITED; the host sends SIGNAL and RESIZE |
- * | READ    | p path, o offset, l most bytes                           | DATA..., END                                |
- * | WRITE   | p path, m mode, f letters of c t a x                     | the host's DATA..., END; DONE               |
- * | STAT    | p path, n not through a link                             | DONE k kind, m, o, g, s, t, i links, l target |
- * | MKDIR   | p path, m mode, r with those above                       | DONE                                        |
- * | REMOVE  | p path, r with all below                                 | DONE                                        |
- * | LIST    | p path                                                   | ENTRY k kind, p name; END                   |
- * | PACK    | p path                                                   | a tree; END                                 |
- * | UNPACK  | p path                                                   | the host's tree; END; DONE                  |
- * | POWER   | k off or reboot                                          | DONE                                        |
- * | SYNC    |                                                          | DONE                                        |
- * | INFO    |                                                          | DONE v version, k kernel, u uptime, t and f memory |
+ * | request | fields                                        | then                                           |
+ * | ------- | --------------------------------------------- | ---------------------------------------------- |
+ * | EXEC    | a argument, e NAME=VALUE, c only those,       | STARTED p pid, then EXITED c code or s signal; |
+ * |         | d folder, u user[:group], t COLUMNSxROWS      | the host's SIGNAL s number, RESIZE t as above  |
+ * | READ    | p path, o offset, l most bytes                | DATA..., END                                   |
+ * | WRITE   | p path, m mode, f letters of c t a x          | the host's DATA..., END; DONE                  |
+ * | STAT    | p path, n not through a link                  | DONE k kind, m, o, g, s size, t, i names, l    |
+ * | MKDIR   | p path, m mode, r with those above            | DONE                                           |
+ * | REMOVE  | p path, r with all below                      | DONE                                           |
+ * | LIST    | p path                                        | ENTRY k kind, p name; END                      |
+ * | PACK    | p path                                        | a tree; END                                    |
+ * | UNPACK  | p path                                        | the host's tree; END; DONE                     |
+ * | POWER   | k off or reboot                               | DONE                                           |
+ * | SYNC    |                                               | DONE                                           |
+ * | INFO    |                                               | DONE v, k kernel, h host name, a architecture, |
+ * |         |                                               | u uptime, t and f memory, p processes          |
  *
  * Any request may be answered by ERROR instead, or in the middle: c errno's name, w what failed, p with what.
  *
@@ -32,7 +34,7 @@
 #include "sys.h"
 
 #define VERSION 1
-/* The port that the agent listens at, and that of the host's that it tells that it does. Not for unprivileged programs. */
+/* The port that the agent listens at, and that of the host's where it says so. Not for unprivileged programs. */
 #define AGENT_PORT 52
 
 #define HEADER_BYTES 8

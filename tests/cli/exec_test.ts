@@ -202,6 +202,15 @@ execTest("a guest that dies under a command is an error at once", async ({ env, 
   assert(performance.now() - before < 5000);
 });
 
+execTest(
+  "-t alone gives a command a terminal of the usual size, and nothing to read",
+  async (rig) => {
+    const { status, out, err } = await rig.exec(["-t", "box", "sh", "-c", "tty; stty size <&1"]);
+    assert.deepEqual([status, err], [0, ""]);
+    assert.match(out, /24 80\r\n$/);
+  },
+);
+
 execTest("a reader that has gone ends the command", async ({ env }) => {
   const words = [...PROGRAM, "exec", "box", "yes"].map((word) => `'${word}'`).join(" ");
   const { stderr } = await new Deno.Command("sh", {

@@ -46,6 +46,11 @@ export class AgentGuest implements AsyncDisposable {
     this.#output = new Response(machine.console.output).text();
   }
 
+  /** The socket device's path on the host. */
+  get uds(): string {
+    return join(this.#folder, "vsock");
+  }
+
   /** Starts it. It is ready when {@linkcode Guest.ready} says so. */
   static async start(options: AgentGuestOptions = {}): Promise<AgentGuest> {
     const { modules: wanted = [], files = [], config = [], moreModules, ...rest } = options;

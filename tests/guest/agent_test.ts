@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import { GuestGoneError } from "../../src/guest/agent/mod.ts";
+import { connectVsock, Guest, GuestGoneError } from "../../src/guest/agent/mod.ts";
 import { folderImage } from "../../src/rootfs/folder.ts";
 import { AgentGuest, busyboxFolder } from "./agent_guest.ts";
 import { guestTest } from "./boot.ts";
@@ -13,6 +13,7 @@ import { tell } from "./peer.ts";
 
 const MEBIBYTES = 64;
 const COMMANDS = 16;
+const SECOND_PORT = 1053;
 /** What the kernel needs to panic in the lab; a timeout of ours there is none. */
 const AT_ONCE_MS = 20_000;
 
@@ -120,6 +121,30 @@ guestTest("a guest whose first process is the agent runs commands and has files"
       await Deno.remove(folder, { recursive: true });
     }
   });
+
+  await t.step(
+    "a second agent, started as a program, serves another port, and ends nothing",
+    async () => {
+      await using _ = await guest.spawn(["/init", "--listen", `vsock:${SECOND_PORT}`]);
+      const connect = () => connectVsock(machine.uds, SECOND_PORT);
+      const second = new Guest({ connect, ended: new Promise<Error>(() => {}) });
+      await assert.rejects(
+        connectVsock(machine.uds, SECOND_PORT + 1),
+        Deno.errors.ConnectionRefused,
+      );
+      for (let i = 0;; i++) {
+        try {
+          assert.equal((await second.exec(["cat"], { stdin: "second" })).stdoutText, "second");
+          break;
+        } catch (error) {
+          // It may not listen yet.
+          if (!(error instanceof GuestGoneError) || i === 100) throw error;
+        }
+      }
+      await assert.rejects(second.poweroff(), { code: "EPERM" });
+      await assert.rejects(second.reboot(), { code: "EPERM" });
+    },
+  );
 
   await t.step("what waits for a guest that dies fails at once, with the reason", async () => {
     const waiting = [guest.exec(["sleep", "1000"]), guest.exec(["cat", "/dev/zero"])];

@@ -21,6 +21,7 @@
  * what it's given room for, and nothing else.
  * @module
  */
+export type { Duration } from "../duration.ts";
 export type { CallOptions } from "./call.ts";
 export type { CommandOptions, SpawnOptions, Stdio, TerminalSize } from "./command.ts";
 export type { CopyInOptions, CopyResult, SkippedFile } from "./copy_in.ts";

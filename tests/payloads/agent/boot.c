@@ -87,10 +87,11 @@ static void mount_memory(void)
 /* The console, now that it may be there. Without one, what is said goes nowhere. */
 static void open_console(void)
 {
-	long fd = open_file("/dev/console", O_RDWR, 0);
+	/* Not closed by execve: the guest's own init has it, too. */
+	long fd = SYS(openat, AT_FDCWD, "/dev/console", O_RDWR | O_NOCTTY);
 
 	if (fd < 0)
-		fd = open_file("/dev/null", O_RDWR, 0);
+		fd = SYS(openat, AT_FDCWD, "/dev/null", O_RDWR);
 	for (int i = 0; fd >= 0 && i < 3; i++)
 		if (fd != i)
 			SYS(dup3, fd, i, 0);
@@ -343,6 +344,7 @@ static void hand_over(const char *init)
 	char *arguments[] = { (char *)init, NULL };
 	char *environment[] = { "HOME=/", "TERM=linux", "PATH=" DEFAULT_PATH, NULL };
 
+	SYS(umask, 022);
 	fail("run the guest's own init", init, SYS(execve, init, arguments, environment));
 }
 

@@ -10,6 +10,7 @@ import { folderImage } from "../../src/rootfs/folder.ts";
 import { AgentGuest, busyboxFolder } from "./agent_guest.ts";
 import { guestTest } from "./boot.ts";
 import { tell } from "./peer.ts";
+import { StreamText } from "./stream_text.ts";
 
 const MEBIBYTES = 64;
 const COMMANDS = 16;
@@ -92,10 +93,10 @@ guestTest("a guest whose first process is the agent runs commands and has files"
     assert.equal((await guest.exec(["stty", "size"], { tty })).stdoutText, "50 132\r\n");
     const script = "trap 'stty size' WINCH; echo up; while :; do sleep 0.05; done";
     await using process = await guest.spawn(["sh", "-c", script], { tty });
-    const output = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    assert.equal((await output.read()).value, "up\r\n");
+    const output = new StreamText(process.stdout);
+    await output.expect("up\r\n");
     await process.resize(44, 12);
-    assert.equal((await output.read()).value, "12 44\r\n");
+    await output.expect("12 44\r\n");
     const input = process.stdin.getWriter();
     await input.write(Uint8Array.of(3));
     assert.equal((await process.status).signal, "SIGINT");

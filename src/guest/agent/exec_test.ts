@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { agentTest } from "../../../tests/guest/native_agent.ts";
+import { StreamText } from "../../../tests/guest/stream_text.ts";
 import { GuestError, GuestRefusedError, GuestTimeoutError } from "./mod.ts";
 
 const isRoot = Deno.uid() === 0;
@@ -176,10 +177,10 @@ agentTest("signals reach the command and what it has started", async ({ guest })
 agentTest("a signal that the command handles ends in what it does about it", async ({ guest }) => {
   const script = "trap 'echo got; exit 5' USR1; echo up; while :; do sleep 0.01; done";
   await using process = await guest.spawn(["sh", "-c", script]);
-  const output = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  assert.equal((await output.read()).value, "up\n");
+  const output = new StreamText(process.stdout);
+  await output.expect("up\n");
   await process.kill("SIGUSR1");
-  assert.equal((await output.read()).value, "got\n");
+  await output.expect("got\n");
   assert.equal((await process.status).code, 5);
 });
 
@@ -187,12 +188,11 @@ agentTest("output comes as it is printed, and who does not read holds it up", as
   await using process = await guest.spawn(["sh", "-c", "echo one; read x; echo $x; exec yes"], {
     stdin: "piped",
   });
-  const output = process.stdout.getReader();
-  const decoder = new TextDecoder();
-  assert.equal(decoder.decode((await output.read()).value), "one\n");
+  const output = new StreamText(process.stdout);
+  await output.expect("one\n");
   const input = process.stdin.getWriter();
   await input.write(new TextEncoder().encode("two\n"));
-  assert.match(decoder.decode((await output.read()).value), /^two\n/);
+  await output.expect("two\n");
   const written = () => {
     const io = Deno.readTextFileSync(`/proc/${process.pid}/io`);
     return Number(/^wchar: (\d+)$/m.exec(io)![1]);
@@ -272,10 +272,10 @@ agentTest("a terminal has its size, follows it, and hears Ctrl-C and Ctrl-D", as
   assert.equal((await guest.exec(["stty", "size"], { tty })).stdoutText, "33 101\r\n");
   const script = "trap 'stty size' WINCH; echo up; while :; do sleep 0.01; done";
   await using process = await guest.spawn(["sh", "-c", script], { tty });
-  const output = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  assert.equal((await output.read()).value, "up\r\n");
+  const output = new StreamText(process.stdout);
+  await output.expect("up\r\n");
   await process.resize(44, 12);
-  assert.equal((await output.read()).value, "12 44\r\n");
+  await output.expect("12 44\r\n");
   const input = process.stdin.getWriter();
   await input.write(Uint8Array.of(3));
   assert.deepEqual(await process.status, { success: false, code: 130, signal: "SIGINT" });

@@ -4,20 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { Machine } from "../../mod.ts";
 import { guestTest } from "./boot.ts";
-import {
-  patiently,
-  Peer,
-  peer,
-  peerFile,
-  peerProgram,
-  speed,
-  tell,
-  transfer,
-  transferBytes,
-  until,
-} from "./peer.ts";
-import { PeerGuest } from "./peer_guest.ts";
+import { copyPeer, peerIn, type RunningPeer, startPeerIn } from "./guest_peer.ts";
+import { Peer, peer, peerProgram, speed, tell, transfer, transferBytes, until } from "./peer.ts";
+import { deviceLog, LINUX } from "./shell.ts";
 
 const PORT = 5000;
 /** Where nobody listens, on either side. */
@@ -26,9 +17,9 @@ const FREE_PORT = 5001;
 const IDLE_PORT = 5002;
 /** What fits a run of all tests where the host's KVM is emulated itself; a GiB takes minutes there. */
 const MEBIBYTES = 64;
-/** For a GiB on a busy host. */
-const TRANSFER_SECONDS = 400;
 const CONNECTIONS = 64;
+/** Of the agent's to a program that is under way: for requests, and for what it prints. */
+const AGENT = 2;
 
 // Both layouts of virtqueues are used, and each transport with one of them.
 for (const [transport, packed] of [["pci", true], ["mmio", false]] as const) {
@@ -37,22 +28,22 @@ for (const [transport, packed] of [["pci", true], ["mmio", false]] as const) {
     const folder = await Deno.makeTempDir();
     try {
       const uds = join(folder, "v.sock");
-      await using guest = await PeerGuest.start({
+      await using vm = await Machine.start({
+        ...LINUX,
         transport,
         vsock: { uds, cid: 42, packed },
-        drivers: ["vmw_vsock_virtio_transport"],
-        files: [await peerFile()],
       });
-      const device = guest.machine.devices.get("vsock")!;
-      await guest.run(
-        `(peer serve vsock:-1:${PORT} > /tmp/serve 2>&1 & echo $! > /tmp/server); sleep 1; cat /tmp/serve`,
-      );
+      const { guest } = vm;
+      const log = deviceLog(vm);
+      const device = vm.devices.get("vsock")!;
+      await copyPeer(guest);
+      const server = await startPeerIn(guest, "listening", "serve", `vsock:-1:${PORT}`);
       await using _server = await Peer.start("listening", "serve", `unix:${uds}_${PORT}`);
       const [toGuest, toHost] = [`uds:${uds}:${PORT}`, `vsock:2:${PORT}`];
 
       await t.step("what the guest sends before it closes its half is answered whole", async () => {
         const bytes = transferBytes(MEBIBYTES);
-        const done = transfer(await guest.run(`peer send ${toHost} ${bytes} 1`, TRANSFER_SECONDS));
+        const done = transfer(await peerIn(guest, "send", toHost, `${bytes}`, "1"));
         assert.equal(done.bytes, bytes);
         tell(`guest to host by ${transport}: ${speed(done)}`);
         assert(device.metrics.tx_bytes > bytes);
@@ -69,7 +60,7 @@ for (const [transport, packed] of [["pci", true], ["mmio", false]] as const) {
       await t.step("data flows both ways at once", async () => {
         const bytes = 8 << 20;
         const [fromGuest, fromHost] = await Promise.all([
-          guest.run(`peer duplex ${toHost} ${bytes} 3`),
+          peerIn(guest, "duplex", toHost, `${bytes}`, "3"),
           peer("duplex", toGuest, `${bytes}`, "4"),
         ]);
         assert.equal(transfer(fromGuest).bytes, bytes);
@@ -79,28 +70,26 @@ for (const [transport, packed] of [["pci", true], ["mmio", false]] as const) {
       await t.step(`${CONNECTIONS} connections are open at once, from either side`, async () => {
         const bytes = 128 << 10;
         const [fromGuest, fromHost] = await Promise.all([
-          guest.run(`peer many ${toHost} ${CONNECTIONS} ${bytes}`),
+          peerIn(guest, "many", toHost, `${CONNECTIONS}`, `${bytes}`),
           peer("many", toGuest, `${CONNECTIONS}`, `${bytes}`),
         ]);
         for (const text of [fromGuest, fromHost]) {
           assert.match(text, new RegExp(`^sent over ${CONNECTIONS} connections`));
         }
-        await until("no connection is left", () => device.metrics.connections === 0);
+        await until("no other connection is left", () => device.metrics.connections === AGENT);
       });
 
       await t.step("who connects where nobody listens is refused", async () => {
-        const refused = await guest.try(`peer send vsock:2:${FREE_PORT} 8 5`);
-        assert.equal(refused.status, 1);
-        assert.match(refused.text, /connect: Connection (reset|refused)/);
+        const refused = await guest.exec(["peer", "send", `vsock:2:${FREE_PORT}`, "8", "5"]);
+        assert.equal(refused.code, 1);
+        assert.match(refused.stderrText, /connect: Connection (reset|refused)/);
         await assert.rejects(peer("send", `uds:${uds}:${FREE_PORT}`, "8", "5"), /has closed/);
       });
 
       await t.step("connections that nobody has taken end with who listened for them", async () => {
-        await guest.run(
-          `(peer listen vsock:-1:${IDLE_PORT} > /tmp/l 2>&1 & echo $! > /tmp/idle); sleep 1`,
-        );
+        const idle = await startPeerIn(guest, "listening", "listen", `vsock:-1:${IDLE_PORT}`);
         await using waiting = await Peer.start("connected", "hold", `uds:${uds}:${IDLE_PORT}`);
-        await guest.run("kill -9 $(cat /tmp/idle)");
+        await idle.process.kill("SIGKILL");
         assert.match(await waiting.line() ?? "", /^ended by (a close|Connection reset by peer)$/);
       });
 
@@ -108,7 +97,7 @@ for (const [transport, packed] of [["pci", true], ["mmio", false]] as const) {
         await using first = await Peer.start("connected", "hold", toGuest);
         await using second = await Peer.start("connected", "hold", toGuest);
         for (const held of [first, second]) assert.equal(await held.line(), "held");
-        await guest.run("killall -9 peer");
+        await server.process.kill("SIGKILL");
         for (const held of [first, second]) {
           assert.match(await held.line() ?? "", /^ended by (a close|Connection reset by peer)$/);
         }
@@ -120,22 +109,23 @@ for (const [transport, packed] of [["pci", true], ["mmio", false]] as const) {
         "a connection of the guest's ends with the host's program that had it",
         async () => {
           const program = await peerProgram();
+          let held: RunningPeer;
           const server = new Deno.Command(program, {
             args: ["serve", `unix:${uds}_${FREE_PORT}`],
             stdout: "null",
           }).spawn();
           try {
-            await guest.run(`(peer hold vsock:2:${FREE_PORT} > /tmp/held 2>&1 &)`);
-            await guest.run(patiently("grep -q held /tmp/held"));
+            held = await startPeerIn(guest, "connected", "hold", `vsock:2:${FREE_PORT}`);
+            assert.equal(await held.line(), "held");
           } finally {
             killChildren(server.pid);
             server.kill("SIGKILL");
             await server.status;
           }
-          await guest.run(patiently("grep -q 'ended by' /tmp/held"));
+          assert.match(await held.line() ?? "", /^ended by /);
         },
       );
-      assert.deepEqual(guest.log, []);
+      assert.deepEqual(log, []);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

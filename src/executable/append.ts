@@ -59,6 +59,8 @@ const VARIABLES = [
   ...[
     "DENO_NO_UPDATE_CHECK=1",
     "DENO_DISABLE_NODE_SHIM=1",
+    // On a terminal it would tell that it has no caches.
+    "DENO_LOG=error,deno::cache=off",
     `DENO_DIR=/${"-".repeat(NAME_MAX + 1)}`,
   ],
   "HOME=/proc/self",

@@ -192,7 +192,7 @@ function tell({ file, carrier, bytes, ownBytes, version, libraries }: Report): v
   say(carrier === "deno" ? "  on: the deno program" : "  on: Deno's runtime for compiled programs");
   say(`  is: ${version ?? "for another architecture, so it was not run"}`);
   if (libraries !== undefined) {
-    say(`  needs: ${libraries.join(", ")} (all of them glibc's or gcc's)`);
+    say(`  needs: ${libraries.join(", ")} (all of them of glibc and libgcc)`);
   }
 }
 

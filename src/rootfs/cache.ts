@@ -18,17 +18,38 @@ import { Progress } from "./progress.ts";
 /**
  * The cache folder.
  *
- * @throws {RootfsError} when neither XDG_CACHE_HOME nor HOME says where it is.
+ * @throws {RootfsError} when neither XDG_CACHE_HOME nor HOME nor /etc/passwd says where it is.
  */
 export function cacheFolder(): string {
   // The specification wants a relative XDG_CACHE_HOME ignored.
   const xdg = Deno.env.get("XDG_CACHE_HOME");
   if (xdg?.startsWith("/")) return join(xdg, "denovisor");
-  const home = Deno.env.get("HOME");
-  if (!home) {
-    throw new RootfsError("neither XDG_CACHE_HOME nor HOME is set: no place for the cache");
+  const home = homeFolder();
+  if (home === undefined) {
+    throw new RootfsError(
+      "neither XDG_CACHE_HOME nor HOME is set, and /etc/passwd has no folder for this user: no place for the cache",
+    );
   }
   return join(home, ".cache", "denovisor");
+}
+
+/**
+ * The user's own folder. The executable runs without HOME, so that Deno finds none of its files there; then it's what
+ * passwd(5) says.
+ */
+function homeFolder(): string | undefined {
+  const home = Deno.env.get("HOME");
+  if (home?.startsWith("/") && !home.startsWith("/proc/")) return home;
+  let users: string;
+  try {
+    users = Deno.readTextFileSync("/etc/passwd");
+  } catch {
+    // Nobody says.
+    return undefined;
+  }
+  const fields = users.split("\n").map((line) => line.split(":"));
+  const folder = fields.find(([, , uid]) => uid === String(Deno.uid()))?.[5];
+  return folder?.startsWith("/") ? folder : undefined;
 }
 
 /** Where a cached item is kept, and when to give up. */

@@ -156,3 +156,30 @@ Deno.test("who waits for another's build can give up while that goes on", () =>
     await first;
     assert.deepEqual(names(folder), [".item.lock", "item"]);
   }));
+
+Deno.test("the cache is where XDG_CACHE_HOME, HOME or /etc/passwd says, in this order", async () => {
+  const module = JSON.stringify(import.meta.resolve("./cache.ts"));
+  const script = `import { cacheFolder } from ${module}; console.log(cacheFolder());`;
+  const folderFor = async (...variables: string[]) => {
+    const { stdout, stderr } = await new Deno.Command("env", {
+      args: ["-i", ...variables, Deno.execPath(), "eval", "--ext=ts", script],
+    }).output();
+    return new TextDecoder().decode(stdout).trim() || new TextDecoder().decode(stderr);
+  };
+  const home = await Deno.makeTempDir();
+  try {
+    const set = `HOME=${home}`;
+    assert.equal(await folderFor("XDG_CACHE_HOME=/some/cache", set), "/some/cache/denovisor");
+    assert.equal(await folderFor("XDG_CACHE_HOME=relative", set), `${home}/.cache/denovisor`);
+    const { stdout } = await new Deno.Command("sh", {
+      args: ["-c", 'getent passwd "$(id -u)" | cut -d: -f6'],
+    }).output();
+    const own = new TextDecoder().decode(stdout).trim();
+    assert.equal(
+      await folderFor("HOME=/proc/self", "DENO_DIR=/dev/null"),
+      `${own}/.cache/denovisor`,
+    );
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});

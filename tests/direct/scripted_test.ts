@@ -64,6 +64,7 @@ testDirect(
   "an error has the console's last lines, and comes at once when the machine ends",
   async () => {
     await using vm = await Machine.start(ECHO);
+    await vm.console.expect("ready\n");
     await assert.rejects(vm.console.expect("never", { timeout: 50 }), (error) => {
       assert(error instanceof VmTimeoutError);
       assert.match(error.message, /within 50: never/);

@@ -279,3 +279,11 @@ guestTest("finds its kernel by a path relative to the folder it was started in",
   const left = await runBy(PLAINLY, args, { cwd: dirname(KERNEL), input: "e" });
   assert.deepEqual(left, { status: 42, out: "ready\n", err: "" });
 });
+
+executableTest("says on a terminal what it says elsewhere", async () => {
+  for (const args of [["--version"], ["run", "--nothing"]]) {
+    const { out, err } = await runBy(PLAINLY, args);
+    const onTerminal = await runBy('exec script -qec "$*" /dev/null', args);
+    assert.equal(onTerminal.out.replaceAll("\r\n", "\n"), out + err);
+  }
+});

@@ -3,9 +3,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { guestTest } from "./boot.ts";
-import { patiently, peerFile, tell, until } from "./peer.ts";
-import { PeerGuest } from "./peer_guest.ts";
+import type { Guest } from "../../src/guest/agent/mod.ts";
+import { vmTest } from "../../src/vm/test.ts";
+import { copyPeer, peerIn, startPeerIn } from "./guest_peer.ts";
+import { tell, until } from "./peer.ts";
+import { deviceLog, LINUX, sh } from "./shell.ts";
 
 const MIB = 2 ** 20;
 /** The guest's memory. */
@@ -16,36 +18,44 @@ const FILLED = 240;
 const TAKEN = 320;
 /** Pages that come and go meanwhile. */
 const SLACK = 40;
+/** For 80,000 pages on a busy host. */
+const RESIZE_SECONDS = 120;
+/** For a test on such a host. */
+const TIMEOUT = "15m";
 
 // Both layouts of virtqueues are used, and each transport with one of them.
 for (const [transport, packed] of [["pci", false], ["mmio", true]] as const) {
   const layout = packed ? "packed" : "split";
-  guestTest(`a balloon takes and gives memory on ${transport} with ${layout} queues`, async (t) => {
-    await using guest = await PeerGuest.start({
-      transport,
-      memory: `${MEMORY}M`,
-      balloon: { stats: 1, packed },
-      drivers: ["virtio_balloon"],
-      files: [await peerFile()],
-    });
-    const device = guest.machine.devices.get("balloon")!;
+  const machine = { ...LINUX, timeout: TIMEOUT, transport, memory: `${MEMORY}M` };
+  vmTest(`a balloon takes and gives memory on ${transport} with ${layout} queues`, {
+    ...machine,
+    balloon: { stats: 1, packed },
+  }, async (vm, t) => {
+    const { guest } = vm;
+    const log = deviceLog(vm);
+    const device = vm.devices.get("balloon")!;
+    await copyPeer(guest);
+    const fill = () => peerIn(guest, "fill", `${FILLED}`);
+    const filled = `filled ${FILLED} MiB\n`;
     /** Asks for a size and waits for it. */
     const resize = async (mebibytes: number) => {
       await device.command("size", mebibytes * MIB);
-      await until(`a balloon of ${mebibytes} MiB`, () => device.metrics.actual === mebibytes * MIB);
+      const done = () => device.metrics.actual === mebibytes * MIB;
+      await until(`a balloon of ${mebibytes} MiB`, done, RESIZE_SECONDS);
     };
-    await guest.run(
+    await sh(
+      guest,
       "dd if=/dev/urandom of=/tmp/data bs=1M count=8; sha256sum /tmp/data > /tmp/sum",
     );
 
     await t.step("what it takes is the host's, and no more the guest's", async () => {
-      await guest.run(`peer fill ${FILLED}`);
+      assert.equal(await fill(), filled);
       const host = hostMebibytes();
       assert(host > FILLED, `the host has given ${host} MiB, and the guest has used ${FILLED}`);
-      const free = await meminfo(guest, "MemFree");
+      const { free } = await memoryOf(guest);
       await resize(TAKEN);
       const less = host - hostMebibytes();
-      const freed = free - await meminfo(guest, "MemFree");
+      const freed = free - (await memoryOf(guest)).free;
       tell(`${transport}: a balloon of ${TAKEN} MiB: ${less} MiB less on the host`);
       // Of what it takes, some the guest had never touched.
       assert(host - less < MEMORY - TAKEN + SLACK, `the host still gives ${host - less} MiB`);
@@ -54,16 +64,16 @@ for (const [transport, packed] of [["pci", false], ["mmio", true]] as const) {
     });
 
     await t.step("the guest's other memory stays as it was", async () => {
-      await guest.run("sha256sum -c /tmp/sum");
+      await sh(guest, "sha256sum -c /tmp/sum");
     });
 
     await t.step("its statistics are the guest's", async () => {
       const before = device.metrics.statistics;
       await until("statistics", () => device.metrics.statistics > before + 1);
       const stats = await device.command("stats") as Record<string, number>;
-      const total = await meminfo(guest, "MemTotal");
+      const { total } = await memoryOf(guest);
       assert.equal(Math.floor(stats.totalMemory / MIB), total, JSON.stringify(stats));
-      const free = await meminfo(guest, "MemFree");
+      const { free } = await memoryOf(guest);
       assert(Math.abs(stats.freeMemory / MIB - free) < SLACK, JSON.stringify(stats));
       assert.equal(stats.actual, TAKEN * MIB);
     });
@@ -71,57 +81,56 @@ for (const [transport, packed] of [["pci", false], ["mmio", true]] as const) {
     await t.step(
       "a guest that runs out of memory takes back what it needs, and lives",
       async () => {
-        assert.equal(await guest.run(`peer fill ${FILLED}`), `filled ${FILLED} MiB`);
+        assert.equal(await fill(), filled);
         const { actual, target } = device.metrics;
         tell(`${transport}: out of memory: the balloon went from ${TAKEN} to ${actual / MIB} MiB`);
         assert.equal(target, TAKEN * MIB);
         assert(actual < (MEMORY - FILLED) * MIB, `the balloon has ${actual / MIB} MiB`);
-        assert.doesNotMatch(await guest.run("dmesg"), /Out of memory|oom-kill/);
+        assert.doesNotMatch(await sh(guest, "dmesg"), /Out of memory|oom-kill/);
       },
     );
 
     await t.step("what it gives back is the guest's again", async () => {
       await resize(0);
-      const free = await meminfo(guest, "MemFree");
+      const { free } = await memoryOf(guest);
       assert(free > FILLED + SLACK, `${free} MiB are free`);
-      assert.equal(await guest.run(`peer fill ${FILLED}`), `filled ${FILLED} MiB`);
-      await guest.run("sha256sum -c /tmp/sum");
+      assert.equal(await fill(), filled);
+      await sh(guest, "sha256sum -c /tmp/sum");
     });
-    assert.deepEqual(guest.log, []);
+    assert.deepEqual(log, []);
   });
 
-  guestTest(`memory that the guest frees is the host's again, on ${transport}`, async () => {
-    await using guest = await PeerGuest.start({
-      transport,
-      memory: `${MEMORY}M`,
-      balloon: { "free-page-reporting": true, "deflate-on-oom": "off", packed },
-      drivers: ["virtio_balloon"],
-      files: [await peerFile()],
-    });
-    const device = guest.machine.devices.get("balloon")!;
-    await guest.run(`(peer fill ${FILLED} keep > /tmp/fill 2>&1 & echo $! > /tmp/pid)`);
-    await guest.run(patiently("grep -q filled /tmp/fill"));
+  vmTest(`memory that the guest frees is the host's again, on ${transport}`, {
+    ...machine,
+    balloon: { "free-page-reporting": true, "deflate-on-oom": "off", packed },
+  }, async (vm) => {
+    const { guest } = vm;
+    const log = deviceLog(vm);
+    const device = vm.devices.get("balloon")!;
+    await copyPeer(guest);
+    const filled = `filled ${FILLED} MiB`;
+    const { process } = await startPeerIn(guest, filled, "fill", `${FILLED}`, "keep");
     const used = hostMebibytes();
     assert(used > FILLED, `the host has given ${used} MiB, and the guest uses ${FILLED}`);
-    await guest.run("kill $(cat /tmp/pid)");
+    await process.kill();
     // Linux reports some seconds after it has freed.
     await until("the host has it back", () => hostMebibytes() < used - FILLED * 0.9, 60);
     tell(`${transport}: ${FILLED} MiB freed: ${used - hostMebibytes()} MiB less on the host`);
     assert(device.metrics.reports > 0);
 
     // Without deflation on demand, the guest counts what the balloon takes as memory that it doesn't have.
-    const total = await meminfo(guest, "MemTotal");
+    const { total } = await memoryOf(guest);
     await device.command("size", 64 * MIB);
     await until("a balloon", () => device.metrics.actual === 64 * MIB);
-    assert.equal(total - await meminfo(guest, "MemTotal"), 64);
-    assert.deepEqual(guest.log, []);
+    assert.equal(total - (await memoryOf(guest)).total, 64);
+    assert.deepEqual(log, []);
   });
 }
 
-/** A line of the guest's /proc/meminfo, in MiB. */
-async function meminfo(guest: PeerGuest, name: string): Promise<number> {
-  const text = await guest.run(`grep ^${name}: /proc/meminfo`);
-  return Math.floor(Number(/\d+/.exec(text)![0]) / 1024);
+/** The guest's memory in MiB, as its kernel counts it. */
+async function memoryOf(guest: Guest): Promise<{ total: number; free: number }> {
+  const { total, free } = (await guest.info()).memory;
+  return { total: Math.floor(total / MIB), free: Math.floor(free / MIB) };
 }
 
 /** MiB that the host has given to the memory of this process's guests: their files' blocks. */

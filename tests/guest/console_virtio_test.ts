@@ -5,12 +5,13 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { Machine } from "../../mod.ts";
 import { Transcript } from "../../src/guest/transcript.ts";
 import { buildInitramfs, kernelAsset } from "../assets/mod.ts";
 import { spawnDenovisor } from "../cli/process.ts";
 import { bootGuest, guestTest } from "./boot.ts";
-import { PeerGuest } from "./peer_guest.ts";
 import { PORT_SCRIPT, writtenBytes } from "./ports.ts";
+import { deviceLog, LINUX, sh } from "./shell.ts";
 
 const TRANSPORTS = ["pci", "mmio"] as const;
 const MODULES = ["virtio_pci", "virtio_mmio", "virtio_console"];
@@ -126,20 +127,23 @@ for (const transport of ["pci", "mmio"] as const) {
       try {
         const [file, uds, pty] = ["file", "uds", "pty"].map((name) => join(folder, name));
         await Deno.writeTextFile(file, "before\n");
-        await using guest = await PeerGuest.start({
+        await using vm = await Machine.start({
+          ...LINUX,
+          rootfs: { busybox: true, files: [PORT_SCRIPT] },
           transport,
-          drivers: ["virtio_console"],
-          files: [PORT_SCRIPT],
           ports: [
             { name: "org.example.file", file },
             { name: "org.example.uds", uds },
             { name: "org.example.pty", pty },
           ],
         });
-        await guest.run(`head -c ${PORT_BYTES} /dev/urandom > /tmp/out`);
-        const [digest] = (await guest.run("sha256sum /tmp/out")).split(" ");
+        const { guest } = vm;
+        const log = deviceLog(vm);
+        const sent = pattern(PORT_BYTES, 3);
+        await guest.writeFile("/tmp/out", sent);
+        const digest = sha256(sent);
 
-        await guest.run("cat /tmp/out > $(port org.example.file)");
+        await sh(guest, "cat /tmp/out > $(port org.example.file)");
         const written = await writtenBytes(file, 7 + PORT_BYTES);
         assert.equal(new TextDecoder().decode(written.subarray(0, 7)), "before\n");
         assert.equal(sha256(written.subarray(7)), digest);
@@ -152,16 +156,16 @@ for (const transport of ["pci", "mmio"] as const) {
           const bytes = pattern(PORT_BYTES, salt);
           const [received, heard] = await Promise.all([
             exchange(end, bytes),
-            guest.run(both(`org.example.${name}`), 120),
+            sh(guest, both(`org.example.${name}`), "2m"),
           ]);
           assert.equal(sha256(received), digest, name);
           assert.match(heard, new RegExp(`^${sha256(bytes)} `), name);
         }
-        assert.deepEqual(guest.log, []);
+        assert.deepEqual(log, []);
 
         // A line now, after all those bytes: none is left over in the terminal.
         await terminal.write(encoder.encode("last\n"));
-        assert.equal(await guest.run("head -n 1 $(port org.example.pty)"), "last");
+        assert.equal(await sh(guest, "head -n 1 $(port org.example.pty)"), "last");
       } finally {
         await Deno.remove(folder, { recursive: true });
       }

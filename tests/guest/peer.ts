@@ -174,8 +174,3 @@ export async function until(
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
-
-/** Tries a command of the guest's until it succeeds, for up to 20 seconds. */
-export function patiently(command: string): string {
-  return `for i in $(seq 200); do ${command} && break; sleep 0.1; done; ${command}`;
-}

@@ -11,7 +11,7 @@ import type {
   KernelSource,
   RootfsSource,
 } from "../rootfs/mod.ts";
-import type { StartOptions } from "./machine.ts";
+import type { StartOptions } from "./options.ts";
 
 /** A machine as a script describes it. */
 export interface StartConfig extends Omit<MachineConfig, "kernel" | "disks"> {

@@ -10,9 +10,7 @@ import {
   type TimelineEntry,
 } from "../machine/mod.ts";
 import type { Guest, GuestProcess, SpawnOptions } from "../guest/agent/mod.ts";
-import type { Duration } from "../guest/duration.ts";
 import type { GuestMemory } from "../memory/mod.ts";
-import type { ProgressListener } from "../rootfs/mod.ts";
 import { Broadcast } from "./broadcast.ts";
 import { prepare, type Prepared, type StartConfig } from "./config.ts";
 import { VmConsole } from "./console.ts";
@@ -20,27 +18,11 @@ import { Agent } from "./agent.ts";
 import { VmEndedError, VmTimeoutError } from "./errors.ts";
 import type { VmEvent, VmNews } from "./event.ts";
 import { metricsOf, type VmMetrics } from "./metrics.ts";
+import type { BootOptions, StartOptions, VmState } from "./options.ts";
 import { waitFor, type WaitOptions } from "./waiting.ts";
 
 /** How many events are kept for whoever looks later. */
 const KEPT_EVENTS = 1000;
-
-/** What a machine does. */
-export type VmState = "created" | "running" | "paused" | "ended";
-
-/** How a machine is made. */
-export interface StartOptions {
-  /** Stops the machine when it aborts, at whatever time; a start that is under way fails with its reason. */
-  readonly signal?: AbortSignal;
-  /** Is told what is done for the start that takes long: fetching a kernel, building an image. */
-  readonly onProgress?: ProgressListener;
-}
-
-/** How a machine is started. */
-export interface BootOptions extends StartOptions {
-  /** How long the guest's agent may take until it listens; five minutes by default. */
-  readonly timeout?: Duration;
-}
 
 /** How long a guest may take to boot, where nothing else was said: a host that is emulated itself takes a minute. */
 const BOOT_TIMEOUT = "5m";

@@ -7,6 +7,7 @@ export type { StartConfig } from "./config.ts";
 export { VmConsole } from "./console.ts";
 export { VmEndedError, VmError, VmTimeoutError } from "./errors.ts";
 export type { VmEvent } from "./event.ts";
-export { Machine, type StartOptions, type VmState } from "./machine.ts";
+export { Machine } from "./machine.ts";
 export type { VmMetrics } from "./metrics.ts";
+export type { BootOptions, StartOptions, VmState } from "./options.ts";
 export type { WaitOptions } from "./waiting.ts";

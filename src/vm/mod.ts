@@ -2,6 +2,20 @@
  * Machines as scripts and tests use them.
  * @module
  */
+export {
+  type CommandOptions,
+  type ExecOptions,
+  ExecResult,
+  Guest,
+  GuestError,
+  GuestGoneError,
+  GuestProcess,
+  GuestRefusedError,
+  type GuestStatus,
+  GuestTimeoutError,
+  type SpawnOptions,
+  type TerminalSize,
+} from "../guest/agent/mod.ts";
 export type { Duration } from "../guest/duration.ts";
 export type { StartConfig } from "./config.ts";
 export { VmConsole } from "./console.ts";

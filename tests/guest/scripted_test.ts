@@ -3,9 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { Machine } from "../../mod.ts";
-import { GuestGoneError } from "../../src/guest/agent/mod.ts";
-import { VmEndedError } from "../../src/vm/mod.ts";
+import { GuestGoneError, Machine, VmEndedError } from "../../mod.ts";
 import { vmTest, type VmTestConfig } from "../../src/vm/test.ts";
 
 const BUSYBOX = {

@@ -5,9 +5,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { CAN_MAKE_TAPS, TestTap } from "../../devices/virtio/net/testing/taps.ts";
+import { Machine } from "../../mod.ts";
 import { guestTest } from "./boot.ts";
 import { tell } from "./peer.ts";
-import { PeerGuest } from "./peer_guest.ts";
+import { LINUX, sh } from "./shell.ts";
 
 /** The kernel needs some seconds until it's quiet after its boot. */
 const SETTLE_MS = 10_000;
@@ -32,20 +33,17 @@ for (const transport of ["pci", "mmio"] as const) {
         const disk = join(folder, "disk.img");
         await Deno.writeFile(disk, new Uint8Array());
         await Deno.truncate(disk, 64 << 20);
-        await using guest = await PeerGuest.start({
+        await using vm = await Machine.start({
+          ...LINUX,
           transport,
           disks: [disk],
           nets: [tap.name],
-          vsock: join(folder, "v.sock"),
           rng: true,
           balloon: true,
           ports: [{ name: "log", file: join(folder, "port.log") }],
-          drivers: [
-            ...["virtio_blk", "virtio_net", "virtio_rng", "virtio_balloon", "virtio_console"],
-            "vmw_vsock_virtio_transport",
-          ],
         });
-        await guest.run(
+        await sh(
+          vm.guest,
           "[ -b /dev/vda ] && [ -c /dev/hwrng ] && [ -d /sys/class/net/eth0 ] && " +
             "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; " +
             `ip addr add ${tap.guestIp}/30 dev eth0 && ip link set eth0 up`,
@@ -54,11 +52,11 @@ for (const transport of ["pci", "mmio"] as const) {
         await pause(SETTLE_MS);
         const devices = waitingIn(SYS_IO_URING_ENTER);
         const vcpu = waitingIn(SYS_IOCTL);
-        const exitsBefore = exits(guest);
+        const exitsBefore = exits(vm);
         const before = [devices, vcpu, "self"].map(readUse);
         await pause(MEASURE_MS);
         const after = [devices, vcpu, "self"].map(readUse);
-        const left = exits(guest) - exitsBefore;
+        const left = exits(vm) - exitsBefore;
         const seconds = MEASURE_MS / 1000;
         const wakes = (after[0].switches - before[0].switches) / seconds;
         const [io, cpu, all] = after.map(({ ticks }, i) =>
@@ -105,7 +103,7 @@ function readUse(thread: string): { switches: number; ticks: number } {
 }
 
 /** How often the guest was left so far. */
-function exits(guest: PeerGuest): number {
-  const counts = guest.machine.exits.flatMap((byName) => Object.values(byName));
+function exits(vm: Machine): number {
+  const counts = vm.exits.flatMap((byName) => Object.values(byName));
   return counts.reduce((sum, count) => sum + count, 0);
 }

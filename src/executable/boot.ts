@@ -108,6 +108,11 @@ async function start(): Promise<void> {
   // A run needs one; it comes up on another processor while this one reads the program.
   if (Deno.args[0] === "run") {
     spare = new Worker(parts.worker("vcpu"), { type: "module", name: "vcpu0" });
+    // Whoever asks for one starts another, and is told what is wrong.
+    spare.onerror = (event) => {
+      event.preventDefault();
+      spare = undefined;
+    };
   }
   const [offset, length] = LAYOUT.main;
   const text = new TextDecoder().decode(region.subarray(offset, offset + length));

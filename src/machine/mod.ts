@@ -9,14 +9,7 @@ export {
   parseConfig,
   parseSize,
 } from "./config.ts";
-export { deviceTables } from "./device_config.ts";
-export {
-  COMMON_FIELDS,
-  describeFields,
-  type DeviceOptions,
-  type OptionFields,
-  usage,
-} from "../../devices/mod.ts";
+export * from "./device_tables.ts";
 export { DeviceCommandError } from "./io_thread.ts";
 export { IoUringUnavailableError, type MachineDevice } from "./io_threads.ts";
 export type { BusDeviceInfo } from "./user_devices.ts";

@@ -10,7 +10,7 @@ import {
   deviceTables,
   type OptionFields,
   usage,
-} from "../../machine/mod.ts";
+} from "../../machine/device_tables.ts";
 import { list, type OptionTable, type ValueSpec, words } from "../verb.ts";
 import type { Candidate, HelpSection, Place, Shape } from "../verb.ts";
 

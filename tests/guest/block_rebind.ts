@@ -1,8 +1,8 @@
 /**
  * What a guest does to the driver of its disks, as scripts of its own.
  *
- * `load SERIAL FILE` writes a file to a disk, and reads it, again and again, however often the disk goes away. How often
- * all went well is in /run/laps.SERIAL.
+ * `load SERIAL FILE` writes a file to a disk, and reads it, again and again, however often the disk goes away. The number
+ * of its process group is in /run/group.SERIAL, and how often all went well in /run/laps.SERIAL.
  * `rebind ROUNDS` takes all disks from their driver and gives them back; `disk SERIAL` says which one has it.
  * @module
  */
@@ -17,10 +17,10 @@ done 2> /dev/null
 exit 1
 `;
 
-// It opens nodes of its own: an open of one in /dev that is just going would make a file in its place. In /tmp no node
-// can be opened.
+// It opens nodes of its own: an open of one in /dev that is just going would make a file in its place.
 const LOAD = `#!/bin/sh
-node=/root/load.$1
+echo $$ > /run/group.$1
+node=/tmp/load.$1
 count=0
 while :; do
   rm -f $node

@@ -38,9 +38,15 @@ int main(void)
 	print("waiting\n");
 	check(wait(&disk.queue, NULL) == slow, 2);
 	print_number("stalled", disk.statuses[slow]);
-	/* The driver may leave while a request waits: a reset ends. */
+	/*
+	 * The driver may leave while a request waits: a reset ends. When the request behind it has come back, the device
+	 * has seen it.
+	 */
 	offer_request(&disk, BLOCK_IN, STALLING + 1, data, SECTOR);
+	u16 last = offer_request(&disk, BLOCK_IN, 0, data + SECTOR, SECTOR);
 	kick(&disk.queue);
+	while (wait(&disk.queue, NULL) != last)
+		;
 	reset(&disk.device);
 	print("done\n");
 	return 0;

@@ -2,7 +2,7 @@
  * What happens to a machine.
  * @module
  */
-import type { CrashReport } from "../machine/mod.ts";
+import type { CrashReport, MachineEnd } from "../machine/mod.ts";
 
 /** Something that happened. */
 export type VmEvent =
@@ -33,7 +33,21 @@ export type VmEvent =
     | { readonly kind: "failed"; readonly message: string }
     /** A device has something to say: its driver broke the rules, or the host failed it. */
     | { readonly kind: "device"; readonly device: string; readonly message: string }
+    /** The machine has something to say that is no device's. */
+    | { readonly kind: "log"; readonly message: string }
   );
 
 /** An event as it is told; when it was is added. */
 export type VmNews = VmEvent extends infer E ? E extends VmEvent ? Omit<E, "at"> : never : never;
+
+/** An end as an event; undefined for that of a panic, which was told when the kernel said so. */
+export function newsOf(end: MachineEnd): VmNews | undefined {
+  switch (end.kind) {
+    case "power-off":
+      return { kind: "shutdown", source: end.source };
+    case "panic":
+      return undefined;
+    default:
+      return end;
+  }
+}

@@ -16,7 +16,7 @@ import { prepare, type Prepared, type StartConfig } from "./config.ts";
 import { VmConsole } from "./console.ts";
 import { Agent } from "./agent.ts";
 import { VmEndedError, VmTimeoutError } from "./errors.ts";
-import type { VmEvent, VmNews } from "./event.ts";
+import { newsOf, type VmEvent, type VmNews } from "./event.ts";
 import { metricsOf, type VmMetrics } from "./metrics.ts";
 import type { BootOptions, StartOptions, VmState } from "./options.ts";
 import { waitFor, type WaitOptions } from "./waiting.ts";
@@ -61,6 +61,7 @@ export class Machine implements AsyncDisposable {
   #state: VmState = "created";
   #resetting: Promise<void> | undefined;
   #isStopping = false;
+  readonly #abort = () => void this.stop();
 
   private constructor(core: Core, prepared: Prepared, options: StartOptions) {
     this.#core = core;
@@ -72,6 +73,7 @@ export class Machine implements AsyncDisposable {
     this.console = new VmConsole((message) => this.#tell({ kind: "panic", message }));
     this.#following = this.console.follow(core.console);
     this.#agent = this.#agentOf(core);
+    this.#signal?.addEventListener("abort", this.#abort, { once: true });
     this.#watch(core);
   }
 
@@ -90,22 +92,19 @@ export class Machine implements AsyncDisposable {
     const { signal } = options;
     signal?.throwIfAborted();
     const prepared = await prepare(config, options);
-    let machine: Machine | undefined;
+    // What is said before there is somebody to tell it.
+    const early: string[] = [];
+    let log: (line: string) => void = (line) => early.push(line);
     try {
-      const core = await Core.create(prepared.config, {
-        signal,
-        log: (line) => {
-          if (machine !== undefined) machine.#log(line);
-        },
-      });
-      machine = new Machine(core, prepared, options);
+      const core = await Core.create(prepared.config, { signal, log: (line) => log(line) });
+      const machine = new Machine(core, prepared, options);
+      log = (line) => machine.#log(line);
+      for (const line of early) machine.#log(line);
+      return machine;
     } catch (error) {
       await prepared[Symbol.asyncDispose]();
       throw error;
     }
-    const made = machine;
-    signal?.addEventListener("abort", () => void made.stop(), { once: true });
-    return made;
   }
 
   /**
@@ -282,6 +281,8 @@ export class Machine implements AsyncDisposable {
     await this.stop();
     await this.#core[Symbol.asyncDispose]();
     await this.#prepared[Symbol.asyncDispose]();
+    // A signal may outlive many machines.
+    this.#signal?.removeEventListener("abort", this.#abort);
   }
 
   /** Listens for the agent of a machine that was built, and is not started. */
@@ -349,7 +350,8 @@ export class Machine implements AsyncDisposable {
 
   #finish(end: MachineEnd): void {
     this.#state = "ended";
-    this.#tell(newsOf(end));
+    const news = newsOf(end);
+    if (news !== undefined) this.#tell(news);
     this.console.end();
     this.#events.end();
     this.#ended.resolve(end);
@@ -366,10 +368,10 @@ export class Machine implements AsyncDisposable {
 
   /** Takes a line of the core's: of a device, where it begins with its name. */
   #log(line: string): void {
-    const colon = line.indexOf(": ");
-    const device = line.slice(0, Math.max(0, colon));
-    if (!this.#core.devices.has(device)) return;
-    this.#tell({ kind: "device", device, message: line.slice(colon + 2) });
+    const [, device, message] = /^([^:]+): ([^]*)$/.exec(line) ?? [];
+    const { devices, busDevices } = this.#core;
+    const isDevice = device !== undefined && (devices.has(device) || busDevices.has(device));
+    this.#tell(isDevice ? { kind: "device", device, message } : { kind: "log", message: line });
   }
 
   #tell(news: VmNews): void {
@@ -389,18 +391,5 @@ export class Machine implements AsyncDisposable {
 
   #late(problem: string): VmTimeoutError {
     return new VmTimeoutError(problem, this.console.lastLines);
-  }
-}
-
-/** An end as an event. */
-function newsOf(end: MachineEnd): VmNews {
-  switch (end.kind) {
-    case "power-off":
-      return { kind: "shutdown", source: end.source };
-    case "panic":
-      // The panic itself was told when it was printed; this is what the kernel did about it.
-      return { kind: "reset", source: "panic" };
-    default:
-      return end;
   }
 }

@@ -176,3 +176,32 @@ testDirect("machines that are started, reset and stopped leave nothing behind", 
   });
   assert.deepEqual(held.filter((link) => /kvm|memfd/.test(link)), []);
 });
+
+testDirect("what is said of a device while the machine is built is told, too", async () => {
+  const module = import.meta.resolve("../examples/dice.ts");
+  await using vm = await Machine.start({ ...ECHO, devices: [{ module }] });
+  const { device, message } = await vm.event("device");
+  assert.equal(device, "dice0");
+  assert.match(message, /0xe00/);
+});
+
+testDirect("a signal that outlives machines does not keep them", async () => {
+  const controller = new AbortController();
+  const added: unknown[] = [];
+  const { signal } = controller;
+  const [add, remove] = [signal.addEventListener, signal.removeEventListener];
+  signal.addEventListener = (type: string, listener: never, ...rest: never[]) => {
+    added.push(listener);
+    add.call(signal, type, listener, ...rest);
+  };
+  signal.removeEventListener = (type: string, listener: never, ...rest: never[]) => {
+    if (added.includes(listener)) added.splice(added.indexOf(listener), 1);
+    remove.call(signal, type, listener, ...rest);
+  };
+  {
+    await using vm = await Machine.start(ECHO, { signal });
+    await vm.console.expect("ready", { signal });
+    assert.equal(added.length, 1);
+  }
+  assert.deepEqual(added, []);
+});

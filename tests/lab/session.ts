@@ -205,7 +205,8 @@ done
 finish() { wait $pumps; }
 { cat; poweroff -f; } <&3 > /dev/null 2>&1 &
 echo started >&3
-setsid sh $lab/command < $lab/stdin > $lab/stdout 2> $lab/stderr 3>&-`;
+# In a shell of its own: opening a pipe waits for its other end, and here any child's end would interrupt that.
+( exec 3>&- < $lab/stdin > $lab/stdout 2> $lab/stderr && exec setsid sh $lab/command )`;
 
 /** The same with a terminal. */
 function withTerminal({ rows, columns }: TerminalSize): string {

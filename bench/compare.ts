@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { compareExits, exitsTable } from "./exits.ts";
-import { describeHost } from "./host.ts";
+import { describeHost } from "./compare/host.ts";
 import { compareIdle, idleTable } from "./idle.ts";
 import { compareStart, startTable } from "./start.ts";
 import { compareSpeed, speedTable, type Subject } from "./virtio_speed.ts";

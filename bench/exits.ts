@@ -24,7 +24,7 @@ import {
   percentiles,
   type Spread,
   spread,
-} from "./statistics.ts";
+} from "./compare/statistics.ts";
 
 /** The kinds of accesses, in the order in which the guest times them. */
 export const KINDS = ["port write", "port read", "MMIO read", "MMIO write"] as const;

@@ -20,7 +20,7 @@ import {
   type Monitor,
   runGuest,
 } from "./monitors.ts";
-import { type Spread, spread } from "./statistics.ts";
+import { type Spread, spread } from "./compare/statistics.ts";
 
 /** What a subject measures: the guest's name for it, and how it's told to people. */
 interface Kind {

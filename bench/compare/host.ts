@@ -2,7 +2,7 @@
  * On what a measurement was made.
  * @module
  */
-import { runText } from "../src/rootfs/command.ts";
+import { runText } from "../../src/rootfs/command.ts";
 
 /** The machine and the versions, for the head of a report. */
 export async function describeHost(): Promise<Record<string, string>> {

@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import { TestTap } from "../devices/virtio/net/testing/taps.ts";
 import { compile } from "../tests/payloads/compile.ts";
-import { installedMonitors, type Monitor } from "./monitors.ts";
+import { installedMonitors, type Monitor } from "./monitors/mod.ts";
 import { type Spread, spread } from "./compare/statistics.ts";
 
 /** What the program prints when it has started all devices. */

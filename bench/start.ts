@@ -10,7 +10,7 @@
 import { assemble } from "../tests/payloads/assemble.ts";
 import { findCommand } from "../src/rootfs/command.ts";
 import { SOURCE_TREE } from "../tests/cli/process.ts";
-import { denovisorAs, type Guest, type Monitor, qemu } from "./monitors.ts";
+import { denovisorAs, type Guest, type Monitor, qemu } from "./monitors/mod.ts";
 import { type Spread, spread } from "./compare/statistics.ts";
 
 /** Where `deno task compile` puts the executable, from the root on. */

@@ -19,7 +19,7 @@ import {
   installedMonitors,
   type Monitor,
   runGuest,
-} from "./monitors.ts";
+} from "./monitors/mod.ts";
 import { type Spread, spread } from "./compare/statistics.ts";
 
 /** What a subject measures: the guest's name for it, and how it's told to people. */

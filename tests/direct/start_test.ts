@@ -3,7 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { denovisorAs } from "../../bench/monitors.ts";
+import { denovisorAs } from "../../bench/monitors/mod.ts";
 import { measureStart, type StartResult, startTable } from "../../bench/start.ts";
 import { findCommand } from "../../src/rootfs/command.ts";
 import { SOURCE_TREE } from "../cli/process.ts";

@@ -64,6 +64,8 @@ export interface Subject {
   readonly needs: Readonly<Record<string, string>>;
   /** What a run has by default. */
   readonly extent: Pick<Extent, "seconds" | "rounds">;
+  /** Whether it takes so long that it is only run when it's asked for by its name. */
+  readonly long?: boolean;
   /**
    * Measures.
    *

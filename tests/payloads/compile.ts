@@ -29,6 +29,7 @@ const COMMON = [
 /** What single programs have beside that and their own `.c` file. */
 const MORE: Readonly<Record<string, readonly string[]>> = {
   built_in: ["terminal.c", "hardware.c", "disk_check.c", "calendar.c", "first_words.s"],
+  soak_traffic: ["terminal.c"],
 };
 
 /** No library, nothing that the entry doesn't set up, and no register that the monitors don't. */

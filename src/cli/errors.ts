@@ -53,6 +53,7 @@ export function statusOf(error: unknown): number {
 /** The errors of this program and its libraries whose message says all; others are shown with their stack. */
 const EXPLAINED: ReadonlySet<string> = new Set([
   "HostError",
+  "FolderError",
   "RootfsError",
   "CommandError",
   "MissingCommandsError",

@@ -3,6 +3,7 @@
  * @module
  */
 import { join } from "node:path";
+import { OwnFolder, type Surroundings, surroundings } from "../host/own_folder.ts";
 
 /** How often it's tried again to get a slot, in milliseconds. */
 const INTERVAL = 50;
@@ -21,11 +22,15 @@ function slotCount(): number {
   throw new TypeError(`DENOVISOR_TEST_MACHINES is a number of machines (got ${text})`);
 }
 
-/** The folder of the slots, which other users can't get in the way of. */
-function slotFolder(): string {
-  const runtime = Deno.env.get("XDG_RUNTIME_DIR");
-  if (runtime !== undefined) return join(runtime, "denovisor-slots");
-  return join(Deno.env.get("TMPDIR") ?? "/tmp", `denovisor-slots-${Deno.uid()}`);
+/**
+ * The folder of the slots, which other users can't get in the way of.
+ *
+ * @throws {FolderError} it can't be made, or is not safe
+ */
+export function slotFolder(around: Surroundings = surroundings()): string {
+  const folder = new OwnFolder("denovisor-slots", "the folder of the machines' slots", around);
+  folder.ensure();
+  return folder.path;
 }
 
 /**
@@ -33,13 +38,13 @@ function slotFolder(): string {
  *
  * @param folder where the slots are: files that are locked while a machine runs
  * @param signal gives the waiting up
+ * @throws {FolderError} the folder of the slots is not safe
  */
 export async function takeSlot(
   signal?: AbortSignal,
   folder: string = slotFolder(),
   count: number = slotCount(),
 ): Promise<Disposable> {
-  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
   for (;;) {
     for (let slot = 0; slot < count; slot++) {
       signal?.throwIfAborted();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { takeSlot } from "./slots.ts";
+import { join } from "node:path";
+import { slotFolder, takeSlot } from "./slots.ts";
 
 async function withFolder(fn: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -41,4 +42,18 @@ Deno.test("another process's slots count, and are free when it has ended", () =>
     await child.status;
     await reader.cancel();
     using _slot = await takeSlot(AbortSignal.timeout(10_000), folder, 1);
+  }));
+
+Deno.test("the folder of the slots is its user's alone, and nothing else is taken for it", () =>
+  withFolder(async (runtime) => {
+    const around = { runtime, uid: Deno.uid() ?? 0, run: "/none", temporary: "/none" };
+    const folder = slotFolder(around);
+    assert.equal(folder, join(runtime, "denovisor-slots"));
+    using _slot = await takeSlot(undefined, folder, 1);
+    await Deno.chmod(folder, 0o755);
+    assert.throws(() => slotFolder(around), /others may use it, for its mode is 755/);
+    await Deno.chmod(folder, 0o700);
+    await Deno.rename(folder, join(runtime, "elsewhere"));
+    await Deno.symlink("elsewhere", folder);
+    assert.throws(() => slotFolder(around), /it is not a folder/);
   }));

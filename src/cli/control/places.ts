@@ -6,16 +6,9 @@
  * under a lock, so that no two processes take one name, and none removes a socket that another has just made.
  * @module
  */
+import { OwnFolder, type Surroundings, surroundings } from "../../host/own_folder.ts";
 import { HostError, type StatusError, UsageError } from "../errors.ts";
 import { EXIT_NO_MACHINE } from "../exit_status.ts";
-import {
-  checkFolder,
-  ensureFolder,
-  folderPath,
-  hasFolder,
-  type Surroundings,
-  surroundings,
-} from "./folder.ts";
 import { isName } from "./name.ts";
 
 const SUFFIX = ".sock";
@@ -23,6 +16,11 @@ const SUFFIX = ".sock";
 const LOCK = ".lock";
 /** The most bytes of a socket's path: struct sockaddr_un has room for 108 with the NUL. */
 const PATH_LIMIT = 107;
+
+/** Sockets of mode 0600, in a folder that only its owner may search: nobody else connects to one. */
+function folderOf(around: Surroundings): OwnFolder {
+  return new OwnFolder("denovisor", "the folder of the control sockets", around);
+}
 
 /** No machine has the name. */
 export class NoMachineError extends Error implements StatusError {
@@ -49,24 +47,24 @@ export class Places {
   /**
    * The sockets of this process's user.
    *
-   * @throws {HostError} their folder can't be made, or is not safe
+   * @throws {FolderError} their folder can't be made, or is not safe
    */
   static open(around: Surroundings = surroundings()): Places {
-    const folder = folderPath(around);
-    ensureFolder(folder, around.uid);
-    return new Places(folder);
+    const folder = folderOf(around);
+    folder.ensure();
+    return new Places(folder.path);
   }
 
   /**
    * The same, where there may be none: a folder is not made for who only looks.
    *
-   * @throws {HostError} their folder is not safe
+   * @throws {FolderError} their folder is not safe
    */
   static find(around: Surroundings = surroundings()): Places | undefined {
-    const folder = folderPath(around);
-    if (!hasFolder(folder)) return undefined;
-    checkFolder(folder, around.uid);
-    return new Places(folder);
+    const folder = folderOf(around);
+    if (!folder.isThere()) return undefined;
+    folder.check();
+    return new Places(folder.path);
   }
 
   /** The path of a machine's socket. @throws {UsageError} it would be too long */

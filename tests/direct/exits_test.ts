@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { burstGuest, BURSTS, runBare, runLooped } from "../../bench/exit_burst.ts";
 import { ExitRunLoop } from "../../bench/exit_run_loop.ts";
 import { type ExitsResult, exitsTable, KINDS } from "../../bench/exits.ts";
-import { PERCENTILE_NAMES } from "../../bench/statistics.ts";
+import { PERCENTILE_NAMES } from "../../bench/compare/statistics.ts";
 import { ExitCounts } from "../../src/vcpu/mod.ts";
 import { runCompare } from "./compare_process.ts";
 import { testDirect } from "./payload_machine.ts";

@@ -62,7 +62,7 @@ export async function compareStart(
   { rounds, onRound }: StartOptions,
   path: string = new URL(`../${EXECUTABLE}`, import.meta.url).pathname,
 ): Promise<StartResult> {
-  const { path: program } = await assemble("pvh");
+  const { path: program } = await assemble("pvh", { defines: { NO_RSDP: 1 } });
   const guest = { program, parameters: {}, devices: {} };
   const hasExecutable = await exists(path);
   const hasQemu = findCommand("qemu-system-x86_64") !== undefined;

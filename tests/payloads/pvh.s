@@ -1,6 +1,8 @@
 # PVH: entered in 32-bit mode by the note in an ELF64 file. Checks the state of the CPU and
 # hvm_start_info, prints the command line, the modules and the memory map. Ends with status 33.
 #
+# With NO_RSDP defined it does without ACPI, for monitors that have none.
+#
 # Source: Xen's docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h.
 
         .include "guest.inc"
@@ -54,9 +56,11 @@ pvh_start:
         call print_string
         print "\n"
 
+        .ifndef NO_RSDP
         mov eax, [ebx + RSDP]
         cmp dword ptr [eax], 0x20445352 # "RSD "
         check e, 6
+        .endif
 
         mov [info], ebx
         mov eax, [ebx + NR_MODULES]

@@ -10,7 +10,8 @@
  */
 
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { lock } from "../host/lock.ts";
+import { removeFolder } from "../host/remove.ts";
 import { RootfsError } from "./errors.ts";
 import { interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
@@ -80,12 +81,13 @@ export async function cached(
   const path = join(folder, name);
   if (await isFolder(path)) return path;
   await Deno.mkdir(folder, { recursive: true });
-  using _lock = await lock(join(folder, `.${name}.lock`), `waiting for ${name}`, outer);
+  const onWait = () => new Progress(`waiting for ${name}`);
+  using _lock = await lock(join(folder, `.${name}.lock`), { signal: outer, onWait });
   if (await isFolder(path)) return path;
   const prefix = `.${name}.new-`;
   await removeLeftovers(folder, prefix);
   const fresh = await Deno.makeTempDir({ dir: folder, prefix });
-  const cleanup = () => removeIfThere(fresh);
+  const cleanup = () => removeFolder(fresh);
   try {
     await interruptible(cleanup, async (interrupted) => {
       const signal = outer === undefined ? interrupted : AbortSignal.any([interrupted, outer]);
@@ -118,7 +120,7 @@ export async function removeUnused(
     if (!name.startsWith(prefix)) continue;
     const path = join(folder, name);
     const modified = await modificationTime(path);
-    if (modified !== undefined && modified < limit) removeIfThere(path);
+    if (modified !== undefined && modified < limit) removeFolder(path);
   }
 }
 
@@ -126,35 +128,6 @@ export async function removeUnused(
 export async function touch(path: string): Promise<void> {
   const now = new Date();
   await Deno.utime(path, now, now);
-}
-
-/** How often a lock that is held by another is tried. Milliseconds. */
-const LOCK_PAUSE_MS = 50;
-
-/**
- * Takes an exclusive lock on a file, which is created and stays. Released when disposed of, and by
- * the kernel when the process ends.
- *
- * @param path the lock file.
- * @param label what the progress line says when this takes long.
- * @param signal gives up when aborted.
- */
-export async function lock(
-  path: string,
-  label: string,
-  signal?: AbortSignal,
-): Promise<Disposable> {
-  const file = await Deno.open(path, { create: true, read: true, write: true });
-  try {
-    if (await file.tryLock(true)) return file;
-    using _progress = new Progress(label);
-    // A lock that is waited for could not be given up.
-    do await delay(LOCK_PAUSE_MS, undefined, { signal }); while (!await file.tryLock(true));
-  } catch (error) {
-    file.close();
-    throw error;
-  }
-  return file;
 }
 
 /** Milliseconds since 1970, or `undefined` when someone else has removed it meanwhile. */
@@ -179,26 +152,6 @@ async function isFolder(path: string): Promise<boolean> {
 /** Under the lock nobody else builds this item, so whatever is half built is nobody's. */
 async function removeLeftovers(folder: string, prefix: string): Promise<void> {
   for await (const entry of Deno.readDir(folder)) {
-    if (entry.name.startsWith(prefix)) removeIfThere(join(folder, entry.name));
-  }
-}
-
-/** How often, and after how many milliseconds, a removal that something interferes with is tried. */
-const REMOVE_TRIES = 20;
-const REMOVE_PAUSE_MS = 50;
-
-/**
- * Removes a folder. A command that was just ended may write a last file into it meanwhile, so this
- * is tried for a second. Synchronous, because it runs when a signal is about to end the process.
- */
-function removeIfThere(path: string): void {
-  for (let attempt = 1;; attempt++) {
-    try {
-      return Deno.removeSync(path, { recursive: true });
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
-      if (attempt === REMOVE_TRIES) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REMOVE_PAUSE_MS);
-    }
+    if (entry.name.startsWith(prefix)) removeFolder(join(folder, entry.name));
   }
 }

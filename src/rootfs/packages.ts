@@ -9,7 +9,8 @@
 
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { cacheFolder, lock } from "./cache.ts";
+import { lock } from "../host/lock.ts";
+import { cacheFolder } from "./cache.ts";
 import { findCommand, isAbsent, run, runText } from "./command.ts";
 import { CommandError, MissingCommandsError, RootfsError } from "./errors.ts";
 import { Progress } from "./progress.ts";
@@ -91,7 +92,9 @@ export async function ensureDebianPackages(needs: Readonly<Record<string, string
   if (findCommand("apt-get") === undefined) throw refuse("there is no apt-get here");
   if (Deno.uid() !== 0) throw refuse("only root can install them");
   await Deno.mkdir(cacheFolder(), { recursive: true });
-  using _lock = await lock(join(cacheFolder(), ".apt.lock"), "waiting for apt");
+  using _lock = await lock(join(cacheFolder(), ".apt.lock"), {
+    onWait: () => new Progress("waiting for apt"),
+  });
   const missing = missingCommands(needs);
   if (missing.length === 0) return;
   const packages = packagesOf(missing, needs);

@@ -3,6 +3,8 @@
  * @module
  */
 import { join } from "node:path";
+import { holdFolder } from "../host/held_folder.ts";
+import { OwnFolder } from "../host/own_folder.ts";
 import { linuxConsole, type MachineConfig, parseSize } from "../machine/mod.ts";
 import type {
   GuestFiles,
@@ -79,6 +81,7 @@ const DRIVERS = {
  *
  * @throws {TypeError} for fields that mean nothing together
  * @throws {RootfsError} for what can't be found, fetched or built
+ * @throws {FolderError} the folder for the sockets of machines is not the user's alone
  */
 export async function prepare(config: StartConfig, options: StartOptions): Promise<Prepared> {
   const { onReset = "end", disks, ...others } = config;
@@ -118,7 +121,7 @@ export async function prepare(config: StartConfig, options: StartOptions): Promi
       hostname,
     }, { signal: options.signal, onProgress: options.onProgress }),
   );
-  const vsock = await vsockOf(core, stack);
+  const vsock = await vsockOf(core, stack, options.signal);
   const all = stack.move();
   return {
     config: { ...core, ...bootOf(files, core), vsock: vsock.field },
@@ -179,10 +182,14 @@ function driversOf(core: CoreConfig): GuestDevices {
 
 type GuestDevices = GuestFilesConfig["devices"];
 
-/** The socket device by which the agent is reached: the user's own, or one in a folder that ends with the machine. */
+/**
+ * The socket device by which the agent is reached: the user's own, or one in a folder that ends with the machine. What
+ * killed machines have left goes with the next one.
+ */
 async function vsockOf(
   { vsock }: CoreConfig,
   stack: AsyncDisposableStack,
+  signal: AbortSignal | undefined,
 ): Promise<{ field: MachineConfig["vsock"]; path: string }> {
   if (vsock !== undefined) {
     const path = typeof vsock === "object" ? vsock.uds : undefined;
@@ -191,8 +198,9 @@ async function vsockOf(
     }
     return { field: vsock, path };
   }
-  const folder = await Deno.makeTempDir({ prefix: "denovisor-" });
-  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  const sockets = new OwnFolder("denovisor-vsock", "the folder of the guests' agents");
+  sockets.ensure();
+  const { path: folder } = stack.use(await holdFolder(sockets.path, "machine-", signal));
   const path = join(folder, "vsock");
   return { field: { uds: path }, path };
 }

@@ -10,9 +10,13 @@ import type { MachineEnd, TimelineEntry } from "../../src/machine/end.ts";
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
-/** Resolves when `condition` holds; a test's own sanitizers end one that never does. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 5000;
+/** Resolves when `condition` holds. @throws {Error} it doesn't within `limit` milliseconds */
+export async function until(
+  condition: () => boolean,
+  what: string,
+  limit = 5000,
+): Promise<void> {
+  const end = performance.now() + limit;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`it never came to this: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 1));

@@ -4,7 +4,7 @@
  */
 import { architecture } from "../../src/arch/mod.ts";
 import { PROGRAM } from "../../tests/cli/process.ts";
-import { cmdline, type Guest, MEMORY_MIB, type Monitor } from "./monitor.ts";
+import { cmdline, type Guest, GUEST_CID, MEMORY_MIB, type Monitor } from "./monitor.ts";
 
 const { virtioMmioPlaces: [first, second], virtioMmioPlaces } = architecture;
 
@@ -13,20 +13,25 @@ export function denovisorAs(program: readonly [string, ...string[]]): Monitor {
   return {
     name: "denovisor",
     statusOf: (guest) => guest,
-    command: (guest) => [...program, ...runArguments(guest)],
+    command: (guest) => [...program, "run", guest.program, ...options(guest)],
   };
 }
 
 /** This project, as tests run it. */
 export const denovisor = denovisorAs(PROGRAM);
 
-function runArguments({ program, parameters, devices: { disk, tap, idlers } }: Guest): string[] {
+function options(guest: Guest): string[] {
+  const { linux, cpus = 1, memoryMiB = MEMORY_MIB, devices: { disk, tap, vsock, idlers } } = guest;
+  // Linux finds its devices by itself; programs of ours are told where they are.
   const mmio = `${first.base},${second.base - first.base},${virtioMmioPlaces.length}`;
+  const told = linux === undefined ? { mmio, ...guest.parameters } : guest.parameters;
   return [
-    ...["run", program, "--memory", `${MEMORY_MIB}M`, "--transport", "mmio"],
-    ...["--cmdline", cmdline({ mmio, ...parameters })],
+    ...["--memory", `${memoryMiB}M`, "--cpus", String(cpus)],
+    ...linux === undefined ? ["--transport", "mmio"] : ["--initrd", linux.initrd],
+    ...["--cmdline", cmdline({ parameters: told, linux }, "k")],
     ...disk === undefined ? [] : ["--disk", disk],
     ...tap === undefined ? [] : ["--net", tap],
+    ...vsock === undefined ? [] : ["--vsock", `${vsock},cid=${GUEST_CID}`],
     ...idlers === true ? ["--rng", "--balloon", "--port", "idle,file=/dev/null"] : [],
   ];
 }

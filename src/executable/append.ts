@@ -14,8 +14,8 @@ import { buildSegment } from "./segment.ts";
 
 /** What goes into an executable. */
 export interface Contents {
-  /** The bundle of entry.ts. */
-  readonly main: string;
+  /** The parts of entry.ts by their names, its own first. */
+  readonly main: Readonly<Record<string, string>>;
   readonly workers: Readonly<Record<WorkerName, string>>;
   readonly assets: Readonly<Record<AssetName, Uint8Array<ArrayBuffer>>>;
   readonly build: Build;
@@ -86,7 +86,7 @@ export async function appendTo(
   const program = new ElfProgram(deno, name);
   const { place } = program;
   const region = new Region();
-  const main = region.add(contents.main);
+  const main = mapValues(contents.main, (text) => region.add(text));
   const workers = mapValues(contents.workers, (text) => region.add(text));
   const assets = mapValues(contents.assets, (bytes) => region.add(bytes));
   const parts = region.bytes();

@@ -6,7 +6,8 @@
  * @module
  */
 import { PARTS, type Parts } from "../parts/carrier.ts";
-import { DIGEST_SIZE, type Layout, MAIN, type Main } from "./layout.ts";
+import { DIGEST_SIZE, type Extent, type Layout, MAIN, type Main } from "./layout.ts";
+import { PART_FUNCTIONS } from "./script.ts";
 
 /** Written in front of this code when an executable is built. */
 declare const LAYOUT: Layout;
@@ -98,6 +99,21 @@ const parts: Parts = {
   },
 };
 
+/** What the parts of the main program have given that were evaluated. */
+const evaluated = new Map<string, unknown>();
+
+/** What a part of the main program gives. It is evaluated when it is first asked for. */
+function partOf(name: string): unknown {
+  if (evaluated.has(name)) return evaluated.get(name);
+  const value = (0, eval)(`${textOf(LAYOUT.main[name])}\n//# sourceURL=denovisor/${name}`);
+  evaluated.set(name, value);
+  return value;
+}
+
+function textOf([offset, length]: Extent): string {
+  return new TextDecoder().decode(region.subarray(offset, offset + length));
+}
+
 /** A vCPU's isolate that nobody has asked for yet. Where there is no machine in the end, it ends with the process. */
 let spare: Worker | undefined;
 
@@ -114,9 +130,12 @@ async function start(): Promise<void> {
       spare = undefined;
     };
   }
-  const [offset, length] = LAYOUT.main;
-  const text = new TextDecoder().decode(region.subarray(offset, offset + length));
-  (0, eval)(`${text}\n//# sourceURL=denovisor/main.js`);
+  const define = (name: string, value: (part: string) => unknown) =>
+    Object.defineProperty(globalThis, name, { value });
+  define(PART_FUNCTIONS.now, partOf);
+  // A part that fails to load is the caller's error, as with a module.
+  define(PART_FUNCTIONS.later, (name) => Promise.resolve(name).then(partOf));
+  partOf(Object.keys(LAYOUT.main)[0]);
   const main = shared[MAIN];
   if (main === undefined) throw new Error("the program left no main function");
   Deno.exit(await main(Deno.args));

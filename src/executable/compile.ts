@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { commit } from "../parts/mod.ts";
 import { ASSETS, WORKERS } from "../parts/table.ts";
 import { appendTo, type Contents } from "./append.ts";
-import { bundle, BundleError } from "./bundle.ts";
+import { bundle, BundleError, bundleParts } from "./bundle.ts";
 import { bundleMain, denoCompile } from "./deno_compile.ts";
 import { ElfError } from "./elf.ts";
 import { ProcessError, run } from "./process.ts";
@@ -29,7 +29,7 @@ const WAYS = ["auto", "deno-compile", "append"] as const;
 type Way = typeof WAYS[number];
 
 /** What goes into every executable; how it is carried, and the main program, depend on the way. */
-type Collected = Omit<Contents, "main" | "build"> & { readonly commit: string };
+type Collected = Omit<Contents, "main" | "build">;
 
 interface Options {
   readonly out: string;
@@ -67,7 +67,7 @@ function part(path: string): string {
 }
 
 /** Bundles and reads everything that an executable carries. */
-async function collect(): Promise<Collected> {
+async function collect(): Promise<Collected & { readonly commit: string }> {
   const workers: [string, string][] = [];
   for (const [name, path] of Object.entries(WORKERS)) {
     say(`bundling the Worker ${name}`);
@@ -98,7 +98,10 @@ async function describeCommit(): Promise<string> {
 }
 
 /** Tries `deno compile`. @returns why there is no executable, or undefined */
-async function tryDenoCompile(out: string, contents: Contents): Promise<string | undefined> {
+async function tryDenoCompile(
+  out: string,
+  contents: Omit<Contents, "main"> & { readonly main: string },
+): Promise<string | undefined> {
   say("compiling with Deno's runtime for compiled programs");
   try {
     await denoCompile(out, contents.main, contents);
@@ -145,7 +148,8 @@ async function makeAs(file: string, { out, way, deno }: Options): Promise<Report
     const contents = { ...parts, main: await bundleMain(), build };
     reason = await tryDenoCompile(file, contents);
     if (reason === undefined) {
-      return { ...await describe(file, true), file: out, ownBytes: sizeOf(contents), ...build };
+      const ownBytes = sizeOf(contents, [contents.main]);
+      return { ...await describe(file, true), file: out, ownBytes, ...build };
     }
     if (way === "deno-compile") throw new ProcessError(reason);
     say(
@@ -157,16 +161,17 @@ async function makeAs(file: string, { out, way, deno }: Options): Promise<Report
   const base = deno ?? Deno.execPath();
   say(`appending the program to ${base}`);
   const build = { commit, carrier: "deno" } as const;
-  const contents = { ...parts, build, main: await bundle(resolve(here, "entry.ts"), "iife") };
+  const contents = { ...parts, build, main: await bundleParts(resolve(here, "entry.ts")) };
   const boot = await bundle(resolve(here, "boot.ts"), "iife");
   const { bytes, machine } = await appendTo(await Deno.readFile(base), base, boot, contents);
   await Deno.writeFile(file, bytes, { mode: 0o755 });
   const described = await describe(file, machine === Deno.build.arch);
-  return { ...described, file: out, ownBytes: sizeOf(contents), ...build, reason };
+  const ownBytes = sizeOf(contents, Object.values(contents.main));
+  return { ...described, file: out, ownBytes, ...build, reason };
 }
 
-function sizeOf({ main, workers, assets }: Contents): number {
-  return [main, ...Object.values(workers), ...Object.values(assets)]
+function sizeOf({ workers, assets }: Collected, main: readonly string[]): number {
+  return [...main, ...Object.values(workers), ...Object.values(assets)]
     .reduce((sum, { length }) => sum + length, 0);
 }
 

@@ -5,7 +5,7 @@
  * all that is before it:
  *
  * ```text
- * Deno's program | padding | segment (see segment.ts) | main | Workers ... | assets ... | SHA-256
+ * Deno's program | padding | segment (see segment.ts) | main ... | Workers ... | assets ... | SHA-256
  * ```
  * @module
  */
@@ -28,7 +28,8 @@ export interface Layout {
   readonly length: number;
   /** The region's SHA-256 in hexadecimal. */
   readonly sha256: string;
-  readonly main: Extent;
+  /** The parts of the main program by their names; the first is where it begins. */
+  readonly main: Readonly<Record<string, Extent>>;
   readonly workers: Readonly<Record<WorkerName, Extent>>;
   readonly assets: Readonly<Record<AssetName, Extent>>;
   readonly build: Build;

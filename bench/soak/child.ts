@@ -7,6 +7,7 @@ import { TestTap } from "../../devices/virtio/net/testing/taps.ts";
 import { MMIO } from "../../src/cli/self_test/ways.ts";
 import { run } from "../../src/rootfs/command.ts";
 import { compile } from "../../tests/payloads/compile.ts";
+import { LineReader } from "../line_reader.ts";
 import type { SoakJob, SoakNews } from "./machines.ts";
 
 /** As soak_traffic.c has it. */
@@ -19,14 +20,13 @@ export class SoakChild implements AsyncDisposable {
   readonly pid: number;
   readonly #stack: AsyncDisposableStack;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #output: ReadableStreamDefaultReader<string>;
-  #text = "";
+  readonly #lines: LineReader;
 
   private constructor(child: Deno.ChildProcess, stack: AsyncDisposableStack) {
     this.pid = child.pid;
     this.#stack = stack;
     this.#input = child.stdin.getWriter();
-    this.#output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    this.#lines = new LineReader(child.stdout);
   }
 
   /** The command by which the process is started, but for its job. */
@@ -46,13 +46,17 @@ export class SoakChild implements AsyncDisposable {
     const peer = join(folder, "net_peer");
     const source = new URL("../net_peer.c", import.meta.url).pathname;
     await run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", peer, source]);
-    const listener = stack.adopt(
-      new Deno.Command(peer, { args: [tap.name], stdout: "piped" }).spawn(),
-      end,
-    );
-    // Its line says that it listens.
-    using first = asDisposable(listener.stdout.getReader());
-    await first.reader.read();
+    const over = new AbortController();
+    const { signal } = over;
+    const listener = new Deno.Command(peer, { args: [tap.name], stdout: "piped", signal }).spawn();
+    const lines = new LineReader(listener.stdout);
+    stack.defer(async () => {
+      over.abort();
+      await listener.status;
+      await lines.cancel();
+    });
+    // It listens then.
+    await lines.next("the program behind the tap");
     const job: SoakJob = {
       exits: await compile("soak_exits"),
       traffic: await compile("soak_traffic"),
@@ -80,30 +84,13 @@ export class SoakChild implements AsyncDisposable {
    */
   async news(): Promise<SoakNews> {
     await this.#input.write(Uint8Array.of(0x0a));
-    while (!this.#text.includes("\n")) {
-      const { value, done } = await this.#output.read();
-      if (done) throw new Error("the machines of the long run have ended");
-      this.#text += value;
-    }
-    const [line] = this.#text.split("\n", 1);
-    this.#text = this.#text.slice(line.length + 1);
-    return JSON.parse(line);
+    return JSON.parse(await this.#lines.next("the process with the machines"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     // Its input's end is its own; one that has ended already has none.
     await this.#input.close().catch(() => {});
-    await this.#output.cancel();
+    await this.#lines.cancel();
     await this.#stack.disposeAsync();
   }
-}
-
-async function end(child: Deno.ChildProcess): Promise<void> {
-  child.kill();
-  await child.status;
-  await child.stdout.cancel();
-}
-
-function asDisposable(reader: ReadableStreamDefaultReader<Uint8Array>) {
-  return { reader, [Symbol.dispose]: () => reader.releaseLock() };
 }

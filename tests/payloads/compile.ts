@@ -30,6 +30,7 @@ const COMMON = [
 const MORE: Readonly<Record<string, readonly string[]>> = {
   built_in: ["terminal.c", "hardware.c", "disk_check.c", "calendar.c", "first_words.s"],
   soak_traffic: ["terminal.c"],
+  vsock_speed: ["virtio_vsock.c"],
 };
 
 /** No library, nothing that the entry doesn't set up, and no register that the monitors don't. */

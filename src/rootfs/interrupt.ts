@@ -1,8 +1,10 @@
 /**
- * Cleaning up when a signal ends the process.
+ * Cleaning up when a signal ends the process, or when a watching Deno begins anew.
  *
  * @module
  */
+
+import { isWatched } from "../host/restart.ts";
 
 const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
@@ -25,7 +27,8 @@ const listeners = SIGNALS.map((name) => ({
       cleanup();
     }
     ignoreSignals();
-    Deno.kill(Deno.pid, name);
+    // Of a watching Deno it's perhaps no signal, and a real one would end the watching.
+    if (name !== "SIGTERM" || !isWatched()) Deno.kill(Deno.pid, name);
   },
 }));
 
@@ -40,7 +43,8 @@ function ignoreSignals(): void {
 /**
  * Runs `body`; when SIGINT, SIGTERM or SIGHUP comes meanwhile, aborts the signal that `body` was
  * given, calls `cleanup` and then lets the signal end the process as it would have. Calls may be
- * nested: the process ends when all have cleaned up.
+ * nested: the process ends when all have cleaned up. A Deno that watches files goes on after a
+ * SIGTERM, which tells that it begins anew.
  *
  * @param cleanup removes what must not stay behind; synchronous, since the process ends after it.
  * @param body the work; what it started must stop when its signal aborts.

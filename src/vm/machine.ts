@@ -10,12 +10,14 @@ import {
   type TimelineEntry,
 } from "../machine/mod.ts";
 import type { Guest, GuestProcess, SpawnOptions } from "../guest/agent/mod.ts";
+import { onRestart } from "../host/restart.ts";
 import type { GuestMemory } from "../memory/mod.ts";
 import { Broadcast } from "./broadcast.ts";
 import { prepare, type Prepared, type StartConfig } from "./config.ts";
 import { VmConsole } from "./console.ts";
 import { Agent } from "./agent.ts";
 import { VmEndedError, VmTimeoutError } from "./errors.ts";
+import { entryOf } from "./entry.ts";
 import { newsOf, type VmEvent, type VmNews } from "./event.ts";
 import { metricsOf, type VmMetrics } from "./metrics.ts";
 import type { BootOptions, StartOptions, VmState } from "./options.ts";
@@ -61,7 +63,9 @@ export class Machine implements AsyncDisposable {
   #state: VmState = "created";
   #resetting: Promise<void> | undefined;
   #isStopping = false;
+  #disposed: Promise<void> | undefined;
   readonly #abort = () => void this.stop();
+  readonly #restarts = onRestart(() => void this[Symbol.asyncDispose]());
 
   private constructor(core: Core, prepared: Prepared, options: StartOptions) {
     this.#core = core;
@@ -152,17 +156,8 @@ export class Machine implements AsyncDisposable {
    * @throws {TypeError} where the root is no OCI image, or the image names no command
    */
   async spawnEntry(options: SpawnOptions = {}): Promise<GuestProcess> {
-    const { entry } = this.#prepared;
-    if (entry === undefined || entry.command.length === 0) {
-      throw new TypeError("the root file system names no command; use guest.spawn");
-    }
-    const { command, env, user, cwd } = entry;
-    return await this.guest.spawn(command, {
-      ...user === "" ? {} : { user },
-      cwd,
-      ...options,
-      env: { ...env, ...options.env },
-    });
+    const { command, ...entry } = entryOf(this.#prepared, options);
+    return await this.guest.spawn(command, entry);
   }
 
   /** The guest's memory. While the guest runs, it changes at any time; a reset brings another. */
@@ -276,13 +271,22 @@ export class Machine implements AsyncDisposable {
     await this.ended.catch(() => {});
   }
 
-  /** Stops the machine and gives everything back to the host: memory, descriptors, Workers, files. */
+  /**
+   * Stops the machine and gives everything back to the host: memory, descriptors, Workers, files.
+   *
+   * Where a watching Deno begins anew, that happens by itself.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
+    await (this.#disposed ??= this.#dispose());
+  }
+
+  async #dispose(): Promise<void> {
     await this.stop();
     await this.#core[Symbol.asyncDispose]();
     await this.#prepared[Symbol.asyncDispose]();
     // A signal may outlive many machines.
     this.#signal?.removeEventListener("abort", this.#abort);
+    this.#restarts[Symbol.dispose]();
   }
 
   /** Listens for the agent of a machine that was built, and is not started. */

@@ -12,6 +12,7 @@
  * @module
  */
 import { type Duration, milliseconds } from "../guest/duration.ts";
+import { onRestart } from "../host/restart.ts";
 import { Kvm, KvmUnavailableError } from "../kvm/mod.ts";
 import { probeStockKernels } from "../machine/probe/probe.ts";
 import { needsLinux, type StartConfig } from "./config.ts";
@@ -40,6 +41,9 @@ export interface VmTestConfig extends StartConfig {
 /** What is done with the machine. */
 export type VmTestFunction = (vm: Machine, t: Deno.TestContext) => unknown;
 
+/** Aborted when a watching `deno test` begins anew: what this isolate has left of tests is not wanted any more. */
+const restart = new AbortController();
+
 /** Why this host can't run tests of each need; undefined where it can. */
 const lacks: Readonly<Record<"kvm" | "linux", string | undefined>> = await lookAtHost();
 
@@ -61,8 +65,7 @@ async function lookAtHost(): Promise<typeof lacks> {
  * ignored, and its name says what it needs. All processes of a user together run so many machines at once as
  * DENOVISOR_TEST_MACHINES says, two for each CPU by default; a test waits for its turn before its time begins.
  *
- * `deno test --watch` begins anew without telling the tests under way, so a machine that runs at that moment stays until
- * the watching ends.
+ * When `deno test --watch` begins anew in the middle of a test, the test fails and its machine is given back.
  *
  * @param config the machine
  * @param fn gets the machine, which has been started
@@ -76,7 +79,11 @@ export function vmTest(name: string, config: VmTestConfig, fn: VmTestFunction): 
     ignore: ignore || missing !== undefined,
     only,
     fn: async (t) => {
-      using _slot = await takeSlot();
+      using _restarts = onRestart(() => {
+        restart.abort(new Error("deno test begins anew, for a file has changed"));
+      });
+      restart.signal.throwIfAborted();
+      using _slot = await takeSlot(restart.signal);
       await runWithin(limit, machine, (vm) => fn(vm, t));
     },
   });
@@ -93,14 +100,14 @@ async function runWithin(
     controller.abort(new VmTimeoutError(`the test takes longer than ${limit / 1000} s`, []));
   }, limit);
   try {
-    const { signal } = controller;
+    const signal = AbortSignal.any([controller.signal, restart.signal]);
     await using vm = await Machine.start(config, { signal });
     const aborted = Promise.withResolvers<never>();
     signal.addEventListener("abort", () => aborted.reject(signal.reason), { once: true });
     try {
       await Promise.race([fn(vm), aborted.promise]);
     } catch (error) {
-      await report(vm);
+      if (!restart.signal.aborted) await report(vm);
       throw error;
     }
   } finally {

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { measureIdle } from "../../bench/idle.ts";
+import { measureIdle } from "../../bench/idleness.ts";
 import { CAN_MAKE_TAPS, TestTap } from "../../devices/virtio/net/testing/taps.ts";
 import { PROGRAM } from "../cli/process.ts";
 import { compile } from "../payloads/compile.ts";
@@ -25,13 +25,13 @@ testNative(
     try {
       const disk = join(folder, "disk.img");
       await Deno.writeFile(disk, new Uint8Array(1 << 20));
-      const { switches } = await measureIdle([
+      const { switches } = await measureIdle([[
         ...PROGRAM,
         ...["run", await compile("idle"), "--memory", "32M"],
         ...["--transport", transport, "--cmdline", parameters, "--console", "virtio,stdio"],
         ...["--disk", disk, "--net", tap.name, "--rng", "--balloon"],
         ...["--vsock", join(folder, "vsock"), "--port", "idle,file=/dev/null"],
-      ], SECONDS);
+      ]], SECONDS);
       assert(switches < WAKES, `they woke ${switches} times a second`);
     } finally {
       await Deno.remove(folder, { recursive: true });
@@ -42,7 +42,7 @@ testNative(
 
 Deno.test("a process that polls is seen to wake, and to take time", async () => {
   const script = "console.log('idle'); setInterval(() => {}, 10)";
-  const { switches, percent } = await measureIdle([Deno.execPath(), "eval", script], SECONDS);
+  const { switches, percent } = await measureIdle([[Deno.execPath(), "eval", script]], SECONDS);
   assert(switches > WAKES, `it woke ${switches} times a second`);
   assert(percent > 0);
 });

@@ -12,7 +12,7 @@ import { cmdline, type Guest, GUEST_CID, MEMORY_MIB, type Monitor, quote } from 
 /** Firecracker. */
 export const firecracker: Monitor = {
   name: "Firecracker",
-  needs: { command: "firecracker" },
+  needs: { command: "firecracker", version: "--version" },
   statusOf: () => 0,
   command: (guest) => [...COMMAND, inMemory(configuration(guest))],
   typed: (guest) => `${COMMAND.join(" ")} <(echo ${quote(configuration(guest))})`,

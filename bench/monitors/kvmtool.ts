@@ -8,7 +8,7 @@ import { cmdline, MEMORY_MIB, type Monitor } from "./monitor.ts";
 /** kvmtool. */
 export const kvmtool: Monitor = {
   name: "kvmtool",
-  needs: { command: "lkvm", package: "kvmtool" },
+  needs: { command: "lkvm", package: "kvmtool", version: "version" },
   statusOf: () => 0,
   command(guest) {
     const { linux, program, cpus = 1, memoryMiB = MEMORY_MIB } = guest;

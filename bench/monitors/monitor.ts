@@ -44,8 +44,13 @@ export interface Guest {
 /** One monitor. */
 export interface Monitor {
   readonly name: string;
-  /** The command that has to be installed, and its Debian package if it has one; absent for ours. */
-  readonly needs?: { readonly command: string; readonly package?: string };
+  /** The command that has to be installed, with its Debian package if it has one; absent for ours. */
+  readonly needs?: {
+    readonly command: string;
+    readonly package?: string;
+    /** What it is asked for its version by. */
+    readonly version: string;
+  };
   /** The command line by which it runs a guest. */
   command(guest: Guest): [string, ...string[]];
   /** The command line as one could type it, where files that it names last no longer than this process. */

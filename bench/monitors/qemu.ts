@@ -21,7 +21,7 @@ const VHOST_VSOCK = "/dev/vhost-vsock";
 /** QEMU's microVM. */
 export const qemu: Monitor = {
   name: "QEMU",
-  needs: { command: "qemu-system-x86_64", package: "qemu-system-x86" },
+  needs: { command: "qemu-system-x86_64", package: "qemu-system-x86", version: "--version" },
   // The debug exit doubles the status and adds one.
   statusOf: (guest) => guest * 2 + 1,
   command({ program, linux, parameters, cpus = 1, memoryMiB = MEMORY_MIB, devices }) {

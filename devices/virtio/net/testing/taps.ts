@@ -15,6 +15,12 @@ function newName(): string {
   return `nv${Deno.pid.toString(36)}t${made++}`;
 }
 
+/** The process that made a tap of that name; undefined where it isn't one of these taps. */
+export function tapMaker(name: string): number | undefined {
+  const pid = /^nv([0-9a-z]+)t\d+$/.exec(name)?.[1];
+  return pid === undefined ? undefined : Number.parseInt(pid, 36);
+}
+
 function ip(args: string[], mayFail = false): boolean {
   let output;
   try {

@@ -1,0 +1,90 @@
+/**
+ * A chart of all goals: how far each result is on the good side of its goal, on a logarithmic scale. Results of a
+ * subject with the same goal share a row, a dot for each.
+ * @module
+ */
+import { figure, goalText } from "./format.ts";
+import { judgeAll, type Judgement, margin } from "./judge.ts";
+import type { Kept } from "./record.ts";
+import { fitted, round, svg, text, WIDTH } from "./svg.ts";
+
+const LABELS = 330;
+const FIGURES = 110;
+const HEAD = 40;
+const ROW = 20;
+const DOT = 4;
+const PADDING = 10;
+/** What is further away from its goal than that is shown at the edge. */
+const FURTHEST = 16;
+
+interface Row {
+  readonly title: string;
+  readonly goal: string;
+  readonly judgements: Judgement[];
+}
+
+/** Draws the goals of all results that have some; the same results give the same picture. */
+export function goalsChart(all: readonly Kept[]): string {
+  const rows = all.flatMap(rowsOf);
+  const margins = rows.flatMap(({ judgements }) => judgements.map((j) => clamped(margin(j)!)));
+  const edge = Math.max(2, ...margins.map((m) => m < 1 ? 1 / m : m));
+  const middle = (LABELS + WIDTH - FIGURES) / 2;
+  const half = (WIDTH - FIGURES - LABELS) / 2 - DOT;
+  const x = (value: number) => middle + half * Math.log(clamped(value)) / Math.log(edge);
+  const bottom = HEAD + rows.length * ROW;
+  const grid = (edge > 4 ? [4, FURTHEST] : [2, 4]).filter((factor) => factor <= edge)
+    .flatMap((factor) => [
+      line("grid", x(factor), bottom, `${factor}×`),
+      line("grid", x(1 / factor), bottom, `1/${factor}`),
+    ]);
+  const parts = rows.flatMap((row, index) => drawn(row, HEAD + index * ROW + ROW / 2, x));
+  const label = "Each goal of the comparisons, and how far the results are on its good side";
+  return svg(bottom + PADDING, label, [
+    text(PADDING, 14, "Worse than the goal is left of the line, better is right of it.", "figure"),
+    ...grid.flat(),
+    ...line("goal", x(1), bottom, "goal"),
+    ...parts,
+  ]);
+}
+
+function line(kind: string, x: number, bottom: number, label: string): string[] {
+  return [
+    `<path class="${kind}" d="M${round(x)} ${HEAD - 6}V${bottom}"/>`,
+    text(x, HEAD - 12, label, "figure", "middle"),
+  ];
+}
+
+function rowsOf(kept: Kept): Row[] {
+  const rows = new Map<string, Row>();
+  for (const judgement of judgeAll(kept.report)) {
+    if (judgement.result === undefined) continue;
+    const goal = goalText(judgement.goal, judgement.measure);
+    const row = rows.get(goal) ?? { title: kept.subject.title, goal, judgements: [] };
+    rows.set(goal, row);
+    row.judgements.push(judgement);
+  }
+  return [...rows.values()];
+}
+
+function drawn(
+  { title, goal, judgements }: Row,
+  y: number,
+  x: (value: number) => number,
+): string[] {
+  const names = judgements.length === 1 ? `${title}: ${judgements[0].measure.name}` : title;
+  const medians = judgements.map(({ result }) => result!.median);
+  const [least, most] = [Math.min(...medians), Math.max(...medians)].map((n) => figure(n, 3));
+  return [
+    text(LABELS - 120, y + 4, fitted(names, LABELS - 120 - PADDING), "", "end"),
+    text(LABELS - 110, y + 4, fitted(goal, 110), "figure"),
+    ...judgements.map((judgement) =>
+      `<circle class="${judgement.verdict}" cx="${round(x(margin(judgement)!))}" ` +
+      `cy="${round(y)}" r="${DOT}"/>`
+    ),
+    text(WIDTH - FIGURES + 8, y + 4, least === most ? least : `${least}–${most}`, "figure"),
+  ];
+}
+
+function clamped(value: number): number {
+  return Math.min(FURTHEST, Math.max(1 / FURTHEST, value));
+}

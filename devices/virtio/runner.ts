@@ -13,7 +13,7 @@
  *
  * @module
  */
-import type { IoEvent, IoScope } from "../../src/ffi/mod.ts";
+import type { BusySource, IoEvent, IoScope } from "../../src/ffi/mod.ts";
 import type { GuestMemory } from "../../src/memory/mod.ts";
 import { Metrics, type MetricsSpec } from "../metrics.ts";
 import type { DeviceState } from "../state.ts";
@@ -26,7 +26,7 @@ import {
 } from "./features.ts";
 import type { DeviceInterrupts } from "./interrupts.ts";
 import type { VirtioDescription, VirtioDevice, VirtioModule } from "./module.ts";
-import { openQueue, type Virtqueue } from "./queue/mod.ts";
+import { openQueue, type WatchableQueue } from "./queue/mod.ts";
 import { VirtioShared, Word } from "./shared.ts";
 import type { VirtioSlot } from "./slot.ts";
 
@@ -66,7 +66,9 @@ export class VirtioRunner {
   readonly #io: IoScope;
   readonly #device: VirtioDevice;
   readonly #events: IoEvent[] = [];
-  #queues: (Virtqueue | undefined)[] = [];
+  #queues: (WatchableQueue | undefined)[] = [];
+  /** The queues as the event loop looks at them, while the device is served. */
+  #sources: IoEvent[] = [];
   #state: State = "off";
   /** Whether the device was told to start, and not yet to stop. */
   #served = false;
@@ -209,11 +211,15 @@ export class VirtioRunner {
     try {
       this.#queues = agreed.queues.map((configuration, index) =>
         configuration &&
-        openQueue(memory, configuration, queueFeatures, () => interrupts.queue(index))
+        openQueue(memory, configuration, queueFeatures, () => interrupts.queue(index), true)
       );
       this.#served = true;
       this.#device.start(this.#queues, features);
-      for (const index of this.#queues.keys()) this.#kick(index);
+      for (const [index, queue] of this.#queues.entries()) {
+        if (queue === undefined) continue;
+        this.#sources.push(this.#own.busy(new QueueSource(queue, () => this.#kick(index))));
+        this.#kick(index);
+      }
     } catch (error) {
       this.#fail(error);
     }
@@ -253,6 +259,8 @@ export class VirtioRunner {
   #stop(gone: boolean): void {
     if (!this.#served) return;
     this.#served = false;
+    for (const source of this.#sources) source.close();
+    this.#sources = [];
     this.#device.stop(gone);
   }
 
@@ -272,6 +280,24 @@ export class VirtioRunner {
       configLock.release();
     }
     if (this.#state === "running") this.#context.interrupts.config();
+  }
+}
+
+/** A queue that the event loop looks at. Its driver is asked for notifications when the loop goes to sleep. */
+class QueueSource implements BusySource {
+  constructor(private readonly queue: WatchableQueue, private readonly kick: () => void) {}
+
+  get ready(): boolean {
+    return this.queue.news;
+  }
+
+  take(): void {
+    this.queue.note();
+    this.kick();
+  }
+
+  arm(): boolean {
+    return this.queue.arm();
   }
 }
 

@@ -175,6 +175,30 @@ Deno.test("a device starts when its driver is ready, and serves notifications", 
   assert.equal(bench.shared.get(Word.interruptStatus), Interrupt.usedBuffers);
 });
 
+Deno.test("a driver is looked at while its device is served, and need not notify a loop that is awake", () => {
+  using bench = new Bench();
+  const ring = bench.driver.queue(0);
+  ring.offer({ writable: [4] });
+  bench.loop.turn(0);
+  assert.deepEqual(bench.calls(), [], "nobody is there yet");
+  bench.ready();
+  bench.calls();
+  for (let i = 0; i < 3; i++) {
+    ring.offer({ writable: [4] });
+    bench.loop.turn(0);
+    assert.deepEqual(bench.calls(), ["kick 0"], "although nobody signals");
+    bench.loop.turn(0);
+    assert.deepEqual(bench.calls(), [], "it is told once");
+  }
+  bench.device.fault = new Error("broken");
+  ring.offer({ writable: [4] });
+  bench.loop.turn(0);
+  assert.deepEqual(bench.calls(), ["kick 0", "stop"]);
+  ring.offer({ writable: [4] });
+  bench.loop.turn(0);
+  assert.deepEqual(bench.calls(), [], "one that has failed is left alone");
+});
+
 Deno.test("a reset is answered only when nothing is under way any more", () => {
   using bench = new Bench();
   bench.ready();

@@ -8,6 +8,7 @@
  * Needs Linux 6.1: multishot polls that lose nothing, and completions that are worked on when they are asked for.
  * @module
  */
+import { BusyPoll, LONGEST_LOOK } from "./io_busy.ts";
 import { type LoopParts, LoopScope, type LoopTimer } from "./io_loop_scope.ts";
 import type { IoScope } from "./io_scope.ts";
 import { NOBODY, SlotTable } from "./io_slots.ts";
@@ -21,6 +22,8 @@ export interface IoLoopOptions {
   readonly entries?: number;
   /** Ways to set the ring up, best first, instead of the usual ones: for tests of what older kernels do. */
   readonly setups?: readonly number[];
+  /** How long it looks at its sources before it sleeps, at most, in nanoseconds; 0 never looks. */
+  readonly longestLook?: number;
 }
 
 /** The event loop of one isolate. */
@@ -42,6 +45,7 @@ export class IoLoop implements Disposable {
       ring: this.#ring,
       slots: new SlotTable(),
       timers: new TimerHeap<LoopTimer>(),
+      busy: new BusyPoll(options.longestLook ?? LONGEST_LOOK),
       scopes: new Set(),
       waiting: [],
       failures: [],
@@ -91,15 +95,32 @@ export class IoLoop implements Disposable {
     if (this.#turning) throw new Error("a callback can't turn the event loop that called it");
     this.#turning = true;
     try {
-      const wait = this.#waitTime(maxWaitMs);
-      this.#ring.enter(wait > 0 ? 1 : 0, Math.ceil(wait * 1e6));
+      this.#enter(this.#waitTime(maxWaitMs));
       this.#dispatch();
+      this.#parts.busy.take();
       this.#expire();
       this.#tellIdle();
     } finally {
       this.#turning = false;
       this.#now = NaN;
     }
+  }
+
+  /** Submits, and waits for something. @param wait milliseconds */
+  #enter(wait: number): void {
+    const ring = this.#ring;
+    const { busy } = this.#parts;
+    const nanoseconds = Math.ceil(wait * 1e6);
+    if (wait === 0 || !busy.active) return ring.enter(wait > 0 ? 1 : 0, nanoseconds);
+    // While it looks, the kernel is at work already.
+    if (ring.queued > 0) ring.enter(0, 0);
+    if (ring.available > 0) return;
+    if (busy.look(nanoseconds, ring)) {
+      // What lies in memory needs no system call.
+      if (ring.stirred && ring.available === 0) ring.enter(0, 0);
+      return;
+    }
+    ring.enter(1, nanoseconds);
   }
 
   #waitTime(maxWaitMs: number): number {

@@ -2,6 +2,7 @@
  * The part of an event loop that belongs to one owner.
  * @module
  */
+import type { BusyPoll, BusySource, OwnedSource } from "./io_busy.ts";
 import { EventRequest, OperationRequest, PollRequest } from "./io_requests.ts";
 import type { IoEvent, IoOperation, IoPoll, IoScope, IoTimer } from "./io_scope.ts";
 import type { Request, RequestOwner, SlotTable } from "./io_slots.ts";
@@ -13,6 +14,7 @@ export interface LoopParts {
   readonly ring: Ring;
   readonly slots: SlotTable;
   readonly timers: TimerHeap<LoopTimer>;
+  readonly busy: BusyPoll;
   /** The scopes that are open. */
   readonly scopes: Set<LoopScope>;
   /** The scopes where somebody waits until nothing is under way. */
@@ -30,6 +32,7 @@ export class LoopScope implements IoScope, RequestOwner {
   readonly #onError: (error: unknown) => void;
   readonly #requests = new Set<Request>();
   readonly #timers = new Set<LoopTimer>();
+  readonly #sources = new Set<OwnedSource>();
   #idle: (() => void)[] = [];
 
   constructor(parts: LoopParts, onError: (error: unknown) => void) {
@@ -52,6 +55,19 @@ export class LoopScope implements IoScope, RequestOwner {
 
   event(eventfd: number, fire: () => void): IoEvent {
     return this.#keep(() => new EventRequest(this, eventfd, fire));
+  }
+
+  busy(source: BusySource): IoEvent {
+    this.#checkOpen();
+    const owned = { source, owner: this };
+    this.#sources.add(owned);
+    this.#parts.busy.add(owned);
+    return { close: () => this.#drop(owned) };
+  }
+
+  #drop(owned: OwnedSource): void {
+    this.#sources.delete(owned);
+    this.#parts.busy.remove(owned);
   }
 
   poll(fd: number, events: number, ready: (events: number) => void): IoPoll {
@@ -135,6 +151,7 @@ export class LoopScope implements IoScope, RequestOwner {
     if (!this.open) return;
     this.open = false;
     for (const timer of this.#timers) timer.clear();
+    for (const owned of this.#sources) this.#drop(owned);
     for (const request of this.#requests) request.end();
     this.#timers.clear();
     this.#requests.clear();

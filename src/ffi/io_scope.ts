@@ -5,6 +5,7 @@
  * scope's owner is told, who decides whether to close the scope; the loop goes on, for it and for the others.
  * @module
  */
+import type { BusySource } from "./io_busy.ts";
 import type { IoVectors } from "./io_vectors.ts";
 
 /** poll(2) bits (asm-generic/poll.h). */
@@ -80,6 +81,11 @@ export interface IoScope extends AsyncDisposable {
   event(eventfd: number, fire: () => void): IoEvent;
   /** @param events POLL* @param ready is given those that are there, POLLERR and POLLHUP among them */
   poll(fd: number, events: number, ready: (events: number) => void): IoPoll;
+  /**
+   * Looks at something in memory before the loop sleeps, and for a while where it's worth it; see
+   * {@linkcode BusySource}. What it is armed with, an {@linkcode event}, is the owner's.
+   */
+  busy(source: BusySource): IoEvent;
   /** A timer that is not set. */
   timer(fire: () => void): IoTimer;
   /** A slot for system calls. @param completed is given the result: not negative, or a negative errno */
@@ -89,10 +95,10 @@ export interface IoScope extends AsyncDisposable {
   /** Calls back when no operation of this scope is under way, now or later (never from inside this call). */
   whenIdle(idle: () => void): void;
   /**
-   * Ends all events, polls and timers, and waits for the operations. No callback comes after it resolves; in a
+   * Ends all events, sources, polls and timers, and waits for the operations. No callback comes after it resolves; in a
    * loop that runs synchronously, {@linkcode close} followed by {@linkcode whenIdle} does the same.
    */
   [Symbol.asyncDispose](): Promise<void>;
-  /** Ends all events, polls and timers now. Operations under way still end, and their callbacks come. */
+  /** Ends all events, sources, polls and timers now. Operations under way still end, and their callbacks come. */
   close(): void;
 }

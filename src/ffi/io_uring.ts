@@ -18,7 +18,9 @@ const { io_uring_params, io_sqring_offsets, io_cqring_offsets } = abi;
 
 /** A ring for one thread, which works on completions when it asks for them: what every kernel from 6.1 has. */
 const BEST_SETUP = abi.IORING_SETUP_SUBMIT_ALL | abi.IORING_SETUP_SINGLE_ISSUER |
-  abi.IORING_SETUP_DEFER_TASKRUN;
+  abi.IORING_SETUP_DEFER_TASKRUN | abi.IORING_SETUP_TASKRUN_FLAG;
+/** What the kernel sets where there is something that only io_uring_enter(2) brings. */
+const STIRRED = abi.IORING_SQ_TASKRUN | abi.IORING_SQ_CQ_OVERFLOW;
 
 /** What this program can't do without, all of it in Linux 5.17. */
 const NEEDED_FEATURES = abi.IORING_FEAT_SINGLE_MMAP | abi.IORING_FEAT_NODROP |
@@ -94,6 +96,7 @@ export class Ring implements Disposable {
   readonly #sqHeadAt: number;
   readonly #sqTailAt: number;
   readonly #sqMask: number;
+  readonly #sqFlagsAt: number;
   readonly #cqHeadAt: number;
   readonly #cqTailAt: number;
   readonly #cqMask: number;
@@ -156,6 +159,7 @@ export class Ring implements Disposable {
     this.#sqHeadAt = sq("head") / 4;
     this.#sqTailAt = sq("tail") / 4;
     this.#sqMask = this.#ring[sq("ring_mask") / 4];
+    this.#sqFlagsAt = sq("flags") / 4;
     this.#cqHeadAt = cq("head") / 4;
     this.#cqTailAt = cq("tail") / 4;
     this.#cqMask = this.#ring[cq("ring_mask") / 4];
@@ -307,6 +311,11 @@ export class Ring implements Disposable {
   /** How many completions are there to be taken. */
   get available(): number {
     return (Atomics.load(this.#ring, this.#cqTailAt) - this.#cqHead) >>> 0;
+  }
+
+  /** Whether there are completions, or will be after {@linkcode enter}. Looks at memory alone. */
+  get stirred(): boolean {
+    return this.available > 0 || (Atomics.load(this.#ring, this.#sqFlagsAt) & STIRRED) !== 0;
   }
 
   /** Takes the next completion, of which there must be one {@linkcode available}, into this object's fields. */

@@ -14,10 +14,16 @@ export const IORING_SETUP_CQSIZE = 1 << 3;
 export const IORING_SETUP_CLAMP = 1 << 4;
 /** Go on with the next entry where one is refused (Linux 5.18). */
 export const IORING_SETUP_SUBMIT_ALL = 1 << 7;
+/** A flag in the rings' memory says that there are completions to be worked on (5.19). */
+export const IORING_SETUP_TASKRUN_FLAG = 1 << 9;
 /** One thread alone submits (6.0). */
 export const IORING_SETUP_SINGLE_ISSUER = 1 << 12;
 /** Completions are worked on when that thread asks for them, not whenever it enters the kernel (6.1). */
 export const IORING_SETUP_DEFER_TASKRUN = 1 << 13;
+
+/** Flags in the submission ring that the kernel sets: completions wait for room, or to be worked on. */
+export const IORING_SQ_CQ_OVERFLOW = 1 << 1;
+export const IORING_SQ_TASKRUN = 1 << 2;
 
 /** Features that the kernel reports. */
 export const IORING_FEAT_SINGLE_MMAP = 1 << 0;
@@ -74,6 +80,7 @@ export const io_sqring_offsets = {
   tail: 4,
   ring_mask: 8,
   ring_entries: 12,
+  flags: 16,
   array: 24,
 } as const;
 

@@ -32,6 +32,7 @@ export * from "./fd.ts";
 export * from "./file.ts";
 export * from "./file_lock.ts";
 export * from "./inet.ts";
+export type { BusySource } from "./io_busy.ts";
 export * from "./io_loop.ts";
 export * from "./io_scope.ts";
 export * from "./io_uring_probe.ts";

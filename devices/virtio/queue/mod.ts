@@ -20,7 +20,7 @@
 import type { GuestMemory } from "../../../src/memory/mod.ts";
 import { PackedQueue } from "./packed.ts";
 import { SplitQueue } from "./split.ts";
-import type { QueueConfiguration, QueueFeatures, Virtqueue } from "./virtqueue.ts";
+import type { QueueConfiguration, QueueFeatures, WatchableQueue } from "./virtqueue.ts";
 
 export * from "./chain.ts";
 export { QueueMisuseError } from "./misuse.ts";
@@ -33,6 +33,7 @@ export * from "./virtqueue.ts";
  * Opens a queue of the layout that was agreed on. Notifications are wanted from the start.
  *
  * @param interrupt tells the driver that buffers were given back; called from flush, if the driver wants it
+ * @param looked whether the driver is looked at instead of being asked for notifications; see {@linkcode WatchableQueue}
  * @throws {VirtqueueError} an area isn't aligned or not RAM, or the size or position can't be
  */
 export function openQueue(
@@ -40,7 +41,8 @@ export function openQueue(
   configuration: QueueConfiguration,
   features: QueueFeatures,
   interrupt: () => void,
-): Virtqueue {
+  looked = false,
+): WatchableQueue {
   const Queue = features.packed ? PackedQueue : SplitQueue;
-  return new Queue(memory, configuration, features, interrupt);
+  return new Queue(memory, configuration, features, interrupt, looked);
 }

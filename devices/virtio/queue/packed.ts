@@ -34,8 +34,8 @@ import {
   type QueueConfiguration,
   type QueueFeatures,
   type QueuePosition,
-  type Virtqueue,
   VirtqueueError,
+  type WatchableQueue,
 } from "./virtqueue.ts";
 
 /** VIRTQ_DESC_F_AVAIL and VIRTQ_DESC_F_USED (2.8.1). */
@@ -57,12 +57,14 @@ const FLAGS = 7;
 const WRAP = 0x8000;
 
 /** The device's side of a packed virtqueue. */
-export class PackedQueue implements Virtqueue {
+export class PackedQueue implements WatchableQueue {
   readonly index: number;
   readonly size: number;
   readonly #eventIdx: boolean;
   readonly #indirect: boolean;
   readonly #interrupt: () => void;
+  /** Whether notifications are asked for by {@linkcode arm} alone. */
+  readonly #looked: boolean;
   readonly #reader: ChainReader;
   /** The ring: address low and high, length, and an id with flags in the upper half. */
   readonly #words: Uint32Array<SharedArrayBuffer>;
@@ -88,6 +90,8 @@ export class PackedQueue implements Virtqueue {
   #watching = true;
   /** What the driver was told last about notifications. */
   #armed = -1;
+  /** Where the buffer begins that the device was told of, and has not popped; -1: it was told of none. */
+  #noted = -1;
 
   /** @throws {VirtqueueError} the areas or the size can't be */
   constructor(
@@ -95,6 +99,7 @@ export class PackedQueue implements Virtqueue {
     configuration: QueueConfiguration,
     features: QueueFeatures,
     interrupt: () => void,
+    looked = false,
   ) {
     checkQueueSize(configuration, true);
     const { index, size, descriptorArea, driverArea, deviceArea } = configuration;
@@ -110,6 +115,7 @@ export class PackedQueue implements Virtqueue {
     this.#eventIdx = features.eventIdx;
     this.#indirect = features.indirect;
     this.#interrupt = interrupt;
+    this.#looked = looked;
     this.#reader = new ChainReader(memory, index, size);
     const area = (what: string, address: number, length: number, alignment: number) =>
       ringArea(memory, index, what, address, length, alignment);
@@ -125,6 +131,7 @@ export class PackedQueue implements Virtqueue {
     this.#usedSlot = nextUsed & ~WRAP;
     this.#usedWrap = nextUsed & WRAP;
     this.watch();
+    this.arm();
   }
 
   get inFlight(): number {
@@ -137,7 +144,7 @@ export class PackedQueue implements Virtqueue {
 
   get position(): QueuePosition {
     return {
-      nextAvailable: this.#availableSlot | this.#availableWrap,
+      nextAvailable: this.#next,
       nextUsed: this.#usedSlot | this.#usedWrap,
     };
   }
@@ -181,7 +188,7 @@ export class PackedQueue implements Virtqueue {
     }
     chain.id = id;
     chain.slots = slots;
-    chain.position = this.#availableSlot | this.#availableWrap;
+    chain.position = this.#next;
     this.#taken[id >>> 5] |= 1 << (id & 31);
     this.#inFlight++;
     this.#slotsTaken += slots;
@@ -246,10 +253,33 @@ export class PackedQueue implements Virtqueue {
 
   watch(): boolean {
     this.#watching = true;
+    if (!this.#looked) this.#ask();
+    this.note();
+    return this.#noted >= 0;
+  }
+
+  get news(): boolean {
+    return this.#watching && this.#noted !== this.#next && this.#isAvailable(this.#flags());
+  }
+
+  note(): void {
+    this.#noted = this.#isAvailable(this.#flags()) ? this.#next : -1;
+  }
+
+  arm(): boolean {
+    if (!this.#watching) return false;
+    this.#ask();
+    return this.news;
+  }
+
+  /** Where the next buffer begins, with the wrap counter. */
+  get #next(): number {
+    return this.#availableSlot | this.#availableWrap;
+  }
+
+  #ask(): void {
     // 2.8.14: with VIRTIO_F_EVENT_IDX, one notification when that descriptor becomes available is enough.
-    const from = this.#availableSlot | this.#availableWrap;
-    this.#arm(this.#eventIdx ? EVENT_DESC << 16 | from : EVENT_ENABLE << 16);
-    return this.#isAvailable(this.#flags());
+    this.#arm(this.#eventIdx ? EVENT_DESC << 16 | this.#next : EVENT_ENABLE << 16);
   }
 
   /** The flags of the next descriptor. */

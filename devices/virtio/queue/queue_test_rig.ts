@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { GuestMemory } from "../../../src/memory/mod.ts";
 import { FakeDriver, type Layout } from "../testing/driver.ts";
 import type { FakeBuffer, FakeQueue, RawDescriptor } from "../testing/fake_queue.ts";
-import { DescriptorChain, openQueue, type QueuePosition, type Virtqueue } from "./mod.ts";
+import { DescriptorChain, openQueue, type QueuePosition, type WatchableQueue } from "./mod.ts";
 
 /** Both sides of one queue. */
 export class QueueRig {
@@ -14,7 +14,7 @@ export class QueueRig {
   readonly driver: FakeDriver;
   readonly ring: FakeQueue;
   readonly layout: Layout;
-  queue: Virtqueue;
+  queue: WatchableQueue;
   /** How often the device has interrupted the driver. */
   interrupts = 0;
 
@@ -26,12 +26,12 @@ export class QueueRig {
     this.queue = this.open();
   }
 
-  /** Opens the device's side, at a position or at the start. */
-  open(position?: QueuePosition): Virtqueue {
+  /** Opens the device's side, at a position or at the start. @param looked as {@linkcode openQueue} has it */
+  open(position?: QueuePosition, looked?: boolean): WatchableQueue {
     const configuration = { ...this.ring.configuration, position };
     return openQueue(this.memory, configuration, this.driver.queueFeatures, () => {
       this.interrupts++;
-    });
+    }, looked);
   }
 
   chain(): DescriptorChain {

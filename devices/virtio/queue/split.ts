@@ -34,7 +34,7 @@ import {
   type QueueConfiguration,
   type QueueFeatures,
   type QueuePosition,
-  type Virtqueue,
+  type WatchableQueue,
 } from "./virtqueue.ts";
 
 /** VIRTQ_AVAIL_F_NO_INTERRUPT (2.7.6): the driver wants no interrupts; ignored with VIRTIO_F_EVENT_IDX. */
@@ -49,13 +49,15 @@ const INDEX = 1;
 const RING = 2;
 
 /** The device's side of a split virtqueue. */
-export class SplitQueue implements Virtqueue {
+export class SplitQueue implements WatchableQueue {
   readonly index: number;
   readonly size: number;
   readonly #mask: number;
   readonly #eventIdx: boolean;
   readonly #indirect: boolean;
   readonly #interrupt: () => void;
+  /** Whether notifications are asked for by {@linkcode arm} alone. */
+  readonly #looked: boolean;
   readonly #reader: ChainReader;
   /** The descriptor table: address low and high, length, and flags with `next` in the upper half. */
   readonly #table: Uint32Array<SharedArrayBuffer>;
@@ -79,6 +81,8 @@ export class SplitQueue implements Virtqueue {
   #watching = true;
   /** What was stored last: avail_event, or the flags where VIRTIO_F_EVENT_IDX was not agreed on. */
   #armed = -1;
+  /** The driver's index when the device last found nothing, or was told. */
+  #noted = -1;
 
   /** @throws {VirtqueueError} the areas or the size can't be */
   constructor(
@@ -86,6 +90,7 @@ export class SplitQueue implements Virtqueue {
     configuration: QueueConfiguration,
     features: QueueFeatures,
     interrupt: () => void,
+    looked = false,
   ) {
     checkQueueSize(configuration, false);
     const { index, size, descriptorArea, driverArea, deviceArea } = configuration;
@@ -98,6 +103,7 @@ export class SplitQueue implements Virtqueue {
     this.#eventIdx = features.eventIdx;
     this.#indirect = features.indirect;
     this.#interrupt = interrupt;
+    this.#looked = looked;
     this.#reader = new ChainReader(memory, index, size);
     const area = (what: string, address: number, length: number, alignment: number) =>
       ringArea(memory, index, what, address, length, alignment);
@@ -115,6 +121,7 @@ export class SplitQueue implements Virtqueue {
     this.#nextUsed = this.#flushed = nextUsed;
     if (this.#eventIdx) Atomics.store(this.#used, FLAGS, 0);
     this.watch();
+    this.arm();
   }
 
   get inFlight(): number {
@@ -208,9 +215,28 @@ export class SplitQueue implements Virtqueue {
 
   watch(): boolean {
     this.#watching = true;
+    if (!this.#looked) this.#ask();
+    this.note();
+    return this.#noted !== this.#nextAvailable;
+  }
+
+  get news(): boolean {
+    return this.#watching && Atomics.load(this.#available, INDEX) !== this.#noted;
+  }
+
+  note(): void {
+    this.#noted = Atomics.load(this.#available, INDEX);
+  }
+
+  arm(): boolean {
+    if (!this.#watching) return false;
+    this.#ask();
+    return this.news;
+  }
+
+  #ask(): void {
     if (this.#eventIdx) this.#arm(this.#availEvent, this.#nextAvailable);
     else this.#arm(FLAGS, 0);
-    return Atomics.load(this.#available, INDEX) !== this.#nextAvailable;
   }
 
   /** Looks for buffers beyond those that were seen. Finding none, it leaves notifications on, if they are wanted. */

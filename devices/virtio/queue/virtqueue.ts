@@ -103,5 +103,21 @@ export interface Virtqueue {
   readonly position: QueuePosition;
 }
 
+/**
+ * A virtqueue as the one sees it who calls its device.
+ *
+ * Where it is opened to be looked at, {@linkcode Virtqueue.watch} tells the driver nothing at first. Whoever opened
+ * it looks at {@linkcode news} instead, and calls {@linkcode arm} before it looks no more. What a device is
+ * promised about notifications is kept in this way.
+ */
+export interface WatchableQueue extends Virtqueue {
+  /** Whether the device wants to hear of buffers, and has not heard of all there are. Looks at the driver's memory alone. */
+  readonly news: boolean;
+  /** The device is being told now: there's no news until more buffers come. */
+  note(): void;
+  /** Tells the driver what the device wants: notifications, if it watches. @returns whether there is {@linkcode news} */
+  arm(): boolean;
+}
+
 /** The size of a descriptor, and of an entry in an indirect table (virtio 1.2, 2.7.5 and 2.8.13). */
 export const DESCRIPTOR_SIZE = 16;

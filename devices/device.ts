@@ -6,7 +6,7 @@
  * device's state and the numbers of its file descriptors. The module makes the spec once, in the
  * main isolate, and makes registers out of it in any isolate.
  *
- * To add a device: write its module (one file or one folder) and add one line to `registry.ts`.
+ * To add a device: write its module (one file or one folder) and add one line to `bus_registry.ts`.
  *
  * @module
  */

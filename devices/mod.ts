@@ -24,6 +24,7 @@
  * @module
  */
 
+export * from "./bus_registry.ts";
 export * from "./byte_ring.ts";
 export * from "./device.ts";
 export * from "./faults/mod.ts";

@@ -19,6 +19,15 @@ export class UserDeviceError extends Error {
   }
 }
 
+/** A user's module can't be imported, or its default export is no device. The message names the module. */
+export class UserModuleError extends Error {
+  override readonly name = "UserModuleError";
+
+  constructor(readonly module: string, problem: string, options?: ErrorOptions) {
+    super(`${module}: ${problem}`, options);
+  }
+}
+
 /**
  * What was thrown, with where: the stack, in lines, down to the module's own last one. What is below that is who has
  * called it, which is always the same.

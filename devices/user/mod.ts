@@ -75,9 +75,9 @@ export {
   userBus,
   type UserBusSpec,
 } from "./bus_device.ts";
-export { UserDeviceError } from "./errors.ts";
+export { UserDeviceError, UserModuleError } from "./errors.ts";
 export { kitModule } from "./kit.ts";
-export { type UserDevice, UserModuleError, UserModules } from "./modules.ts";
+export { type UserDevice, UserModules } from "./modules.ts";
 export {
   readUserDevice,
   USER_DEVICE,

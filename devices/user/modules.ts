@@ -10,18 +10,9 @@ import { COMMON_FIELDS } from "../read_options.ts";
 import type { VirtioModule } from "../virtio/module.ts";
 import { userVirtio, type VirtioDeviceDefinition } from "./virtio_device.ts";
 import type { BusDeviceDefinition } from "./bus_device.ts";
-import { lineOf } from "./errors.ts";
+import { lineOf, UserModuleError } from "./errors.ts";
 import { shareKit } from "./kit.ts";
 import { checkStateFields } from "./state.ts";
-
-/** A user's module can't be imported, or its default export is no device. The message names the module. */
-export class UserModuleError extends Error {
-  override readonly name = "UserModuleError";
-
-  constructor(readonly module: string, problem: string, options?: ErrorOptions) {
-    super(`${module}: ${problem}`, options);
-  }
-}
 
 /** What a user's module holds. */
 export type UserDevice =

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { count } from "../options.ts";
 import { KIT, kitModule, shareKit } from "./kit.ts";
-import { userDevice, UserModuleError, UserModules } from "./modules.ts";
+import { UserModuleError } from "./errors.ts";
+import { userDevice, UserModules } from "./modules.ts";
 
 /** Writes modules, and gives their URLs. */
 async function withModules(

@@ -6,6 +6,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { UsageError } from "./errors.ts";
 import { EXIT_OK, EXIT_STATUSES, EXIT_USAGE } from "./exit_status.ts";
 import { kebab } from "./names.ts";
+import { absent } from "./plain.ts";
 import {
   flagsOf,
   HELP_OPTION,
@@ -55,12 +56,6 @@ function commanderOption(name: string, spec: OptionSpec): Option {
 function parseValue(spec: Exclude<OptionSpec, SwitchSpec>, text: string): unknown {
   if (spec.choices === undefined || spec.choices.includes(text)) return spec.parse(text);
   throw new UsageError(`It is one of ${spec.choices.join(", ")}.`);
-}
-
-/** What an option that was not given stands for. */
-function absent(spec: OptionSpec): unknown {
-  if (spec.kind === "switch") return false;
-  return spec.kind === "list" ? [] : undefined;
 }
 
 /** A value's error in the form in which commander names the option that it belongs to. */

@@ -10,7 +10,8 @@ import { EventFd } from "../ffi/mod.ts";
 import { Kvm, KVM_CAP, type Vcpu, type Vm } from "../kvm/mod.ts";
 import { GuestRam } from "../memory/mod.ts";
 import { ExitCounts, REQUEST_STOP, VcpuControl, VcpuMoments } from "../vcpu/mod.ts";
-import { type ConsolePort, deviceModule, type DeviceSpec } from "../../devices/mod.ts";
+import { deviceModule } from "../../devices/bus_registry.ts";
+import type { ConsolePort, DeviceSpec } from "../../devices/device.ts";
 import {
   BytesImage,
   detectKernel,
@@ -20,14 +21,15 @@ import {
   loadKernel,
   openImage,
 } from "../../loader/mod.ts";
-import { type CheckedConfig, ConfigError } from "./config.ts";
+import { ConfigError } from "./config_error.ts";
 import { linuxConsole } from "./linux_console.ts";
-import { irqLine } from "./vcpu_job.ts";
+import { irqLine } from "./irq_line.ts";
+import { noVirtioDevices } from "./no_virtio.ts";
+import type { CheckedConfig } from "./schema.ts";
 import { VcpuThread } from "./vcpu_thread.ts";
 import { IoThreads } from "./io_threads.ts";
 import type { BusDeviceInfo, LoadedUserDevices } from "./user_devices.ts";
-import { type PlacedUserDevices, placeUserDevices } from "./user_places.ts";
-import { createVirtioDevices } from "./virtio_devices.ts";
+import type { PlacedUserDevices } from "./user_places.ts";
 
 /** One vCPU with everything that the main isolate holds of it. */
 export interface MachineVcpu {
@@ -54,12 +56,30 @@ export interface BuiltMachine {
   readonly notes: readonly string[];
 }
 
+/** The modules that make devices, where the machine has some. Others load nothing of that. */
+export interface Makers {
+  readonly virtio?: typeof import("./virtio_devices.ts");
+  readonly own?: typeof import("./user_places.ts");
+}
+
+/** Loads what makes a machine's devices. */
+export async function loadMakers(
+  { devices }: CheckedConfig,
+  user: LoadedUserDevices | undefined,
+): Promise<Makers> {
+  return {
+    ...devices.length === 0 ? {} : { virtio: await import("./virtio_devices.ts") },
+    ...user === undefined ? {} : { own: await import("./user_places.ts") },
+  };
+}
+
 /**
  * Builds a machine.
  *
  * @param stack takes over everything that has to be given back
  * @param mark is called when a step is done, with the step's name
  * @param log is told what devices have to say, a line at a time
+ * @param makers what {@linkcode loadMakers} gives
  * @param user the devices that the user has written; undefined where there are none
  * @throws {ConfigError | LoaderError | OutOfMemoryError | KvmUnavailableError | SysError}
  */
@@ -68,6 +88,7 @@ export function buildMachine(
   stack: AsyncDisposableStack,
   mark: (step: string) => void,
   log: (line: string) => void,
+  makers: Makers,
   user?: LoadedUserDevices,
 ): BuiltMachine {
   using files = openFiles(config);
@@ -94,9 +115,10 @@ export function buildMachine(
   mark("interrupt controllers created");
 
   const platform = createDevices(vm, ram, stack);
-  const virtio = createVirtioDevices(vm, config, stack, user?.modules);
+  const virtio = makers.virtio?.createVirtioDevices(vm, config, stack, user?.modules) ??
+    noVirtioDevices();
   const devices = [...platform.devices, ...virtio.specs];
-  const own = placeOwnDevices(vm, user, config, devices, ram, stack);
+  const own = placeOwnDevices(vm, makers, user, config, devices, ram, stack);
   devices.push(...own?.specs ?? []);
   for (const note of own?.notes ?? []) log(note);
   // Before what they work with is given back, the threads have to let go of it.
@@ -296,16 +318,17 @@ function createDevices(
 /** Finds places for the bus devices that the user has written, among `others`. */
 function placeOwnDevices(
   vm: Vm,
+  { own }: Makers,
   user: LoadedUserDevices | undefined,
   { transport, devices: { length } }: CheckedConfig,
   others: readonly DeviceSpec[],
   ram: GuestRam,
   stack: AsyncDisposableStack,
 ): PlacedUserDevices | undefined {
-  if (user === undefined || user.bus.length === 0) return undefined;
+  if (own === undefined || user === undefined || user.bus.length === 0) return undefined;
   const places = transport === "pci" ? [] : architecture.virtioMmioPlaces.slice(0, length);
   const interrupts = places.map(({ gsi }) => gsi);
-  return placeUserDevices(vm, user.bus, others, interrupts, ram, stack);
+  return own.placeUserDevices(vm, user.bus, others, interrupts, ram, stack);
 }
 
 /** An eventfd that raises a line of the interrupt controller. */

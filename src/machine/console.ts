@@ -2,7 +2,7 @@
  * A machine's console, in the main isolate: a stream of what the guest prints, and a way to type.
  * @module
  */
-import type { ConsolePort } from "../../devices/mod.ts";
+import type { ConsolePort } from "../../devices/device.ts";
 import { PanicScanner } from "../guest/panic.ts";
 
 /** The console of one machine. */

@@ -15,7 +15,7 @@ import {
   virtioModule,
   VirtioRunner,
 } from "../../devices/mod.ts";
-import { failureText } from "./user_devices.ts";
+import { failureText } from "./failure.ts";
 import { withUserModules } from "./user_modules.ts";
 
 /** Everything that an I/O Worker is posted. */

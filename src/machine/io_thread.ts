@@ -5,7 +5,8 @@
 import { EventFd } from "../ffi/mod.ts";
 import { startWorker } from "../parts/mod.ts";
 import type { GuestMemorySpec } from "../memory/mod.ts";
-import { ByteRing, type RunnerSpec } from "../../devices/mod.ts";
+import { ByteRing } from "../../devices/byte_ring.ts";
+import type { RunnerSpec } from "../../devices/virtio/runner.ts";
 import type { IoCommand, IoMessage } from "./io_job.ts";
 
 /** A device refused what the host wanted of it; the message says why. */

@@ -5,7 +5,7 @@
 import { probeIoUring, SysError } from "../ffi/mod.ts";
 import type { GuestMemorySpec } from "../memory/mod.ts";
 import type { VcpuStop } from "../vcpu/mod.ts";
-import { Metrics, type MetricsSpec } from "../../devices/mod.ts";
+import { Metrics, type MetricsSpec } from "../../devices/metrics.ts";
 import type { DeviceConfig } from "./device_config.ts";
 import { IoThread } from "./io_thread.ts";
 import type { ServedDevice } from "./virtio_devices.ts";

@@ -4,11 +4,18 @@
  */
 import type { GuestMemory } from "../memory/mod.ts";
 import { REQUEST_PAUSE, REQUEST_STOP, type VcpuStop } from "../vcpu/mod.ts";
-import { buildMachine, type BuiltMachine, type MachineVcpu, requestOf } from "./boot.ts";
-import { type CheckedConfig, type MachineConfig, parseConfig } from "./config.ts";
+import {
+  buildMachine,
+  type BuiltMachine,
+  loadMakers,
+  type MachineVcpu,
+  requestOf,
+} from "./boot.ts";
+import type { MachineConfig } from "./config.ts";
 import { MachineConsole } from "./console.ts";
 import type { MachineDevice } from "./io_threads.ts";
-import { type BusDeviceInfo, loadUserDevices } from "./user_devices.ts";
+import { type CheckedConfig, isChecked } from "./schema.ts";
+import type { BusDeviceInfo } from "./user_devices.ts";
 import type { MachineEnd, TimelineEntry } from "./end.ts";
 
 /** A host call failed under a running machine, or the monitor has a bug. The guest is not to blame. */
@@ -82,16 +89,21 @@ export class Machine implements AsyncDisposable {
     const marks: TimelineEntry[] = [];
     const mark = (step: string) => void marks.push({ step, at: performance.now() - began });
     options.signal?.throwIfAborted();
-    let checked = parseConfig(config);
+    // What reads a configuration and what makes devices is loaded where there's something to read and to make.
+    let checked = isChecked(config) ? config : (await import("./config.ts")).parseConfig(config);
     const user = checked.userDevices.length === 0
       ? undefined
-      : await loadUserDevices(checked.userDevices, options.signal);
+      : await (await import("./user_devices.ts")).loadUserDevices(
+        checked.userDevices,
+        options.signal,
+      );
     if (user !== undefined) {
       checked = { ...checked, devices: [...checked.devices, ...user.virtio] };
       mark("own devices loaded");
     }
+    const makers = await loadMakers(checked, user);
     await using stack = new AsyncDisposableStack();
-    const built = buildMachine(checked, stack, mark, options.log ?? (() => {}), user);
+    const built = buildMachine(checked, stack, mark, options.log ?? (() => {}), makers, user);
     options.signal?.throwIfAborted();
     return new Machine(built, stack.move(), marks, began);
   }

@@ -9,7 +9,6 @@ import {
   readDevice,
   readUserDevice,
   type UserDevice,
-  UserDeviceError,
   type UserDeviceInput,
   UserModuleError,
   UserModules,
@@ -188,10 +187,4 @@ function readValues(
     }
     throw error;
   }
-}
-
-/** What a user is told where a Worker's code has thrown: all there is to say of a device of theirs, else the stack. */
-export function failureText(error: unknown): string {
-  if (error instanceof UserDeviceError || error instanceof UserModuleError) return error.message;
-  return error instanceof Error ? error.stack ?? error.message : String(error);
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { UserDeviceError } from "../../devices/mod.ts";
 import { ConfigError, parseConfig } from "./config.ts";
-import { failureText, loadUserDevices } from "./user_devices.ts";
+import { failureText } from "./failure.ts";
+import { loadUserDevices } from "./user_devices.ts";
 import { withUserModules } from "./user_modules.ts";
 
 const DICE = new URL("../../tests/examples/dice.ts", import.meta.url).href;

@@ -3,8 +3,7 @@
  * @module
  */
 import { architecture } from "../arch/mod.ts";
-import { Bus, type IrqLine, PIO_SPACE_SIZE } from "../bus/mod.ts";
-import { signalEventFd } from "../ffi/mod.ts";
+import { Bus, PIO_SPACE_SIZE } from "../bus/mod.ts";
 import type { VcpuSpec, VmSpec } from "../kvm/mod.ts";
 import { GuestMemory, type GuestMemorySpec } from "../memory/mod.ts";
 import {
@@ -16,15 +15,11 @@ import {
   VcpuMoments,
   type VcpuStop,
 } from "../vcpu/mod.ts";
-import {
-  type AttachContext,
-  attachDevice,
-  deviceModule,
-  type DeviceSpec,
-  type MachineRequests,
-  type UserModules,
-} from "../../devices/mod.ts";
-import { failureText } from "./user_devices.ts";
+import { attachDevice, deviceModule } from "../../devices/bus_registry.ts";
+import type { AttachContext, DeviceSpec, MachineRequests } from "../../devices/device.ts";
+import type { UserModules } from "../../devices/user/modules.ts";
+import { failureText } from "./failure.ts";
+import { irqLine } from "./irq_line.ts";
 import { withUserModules } from "./user_modules.ts";
 import type { VcpuMessage } from "./vcpu_thread.ts";
 import { Wiring, type WiringSpec } from "./wiring.ts";
@@ -47,10 +42,7 @@ export interface VcpuJob {
   readonly moments: SharedArrayBuffer;
 }
 
-/** An interrupt line behind an irqfd. */
-export function irqLine(fd: number): IrqLine {
-  return { trigger: () => signalEventFd(fd) };
-}
+export { irqLine };
 
 /** What this isolate lends to the machine's devices. */
 export function attachContext(

@@ -26,8 +26,10 @@ import {
   VirtioShared,
   type VirtioSlot,
 } from "../../devices/mod.ts";
-import { type CheckedConfig, ConfigError } from "./config.ts";
+import { ConfigError } from "./config_error.ts";
 import type { DeviceConfig } from "./device_config.ts";
+import { noVirtioDevices } from "./no_virtio.ts";
+import type { CheckedConfig } from "./schema.ts";
 import { Wiring, type WiringSpec } from "./wiring.ts";
 
 /** A device for the I/O isolates. */
@@ -70,6 +72,7 @@ export function createVirtioDevices(
   stack: AsyncDisposableStack,
   userModules?: UserModules,
 ): VirtioDevices {
+  if (config.devices.length === 0) return noVirtioDevices();
   let console: ConsolePort | undefined;
   const made = config.devices.map((device): Made => {
     const module = virtioModule(device.kind, userModules);
@@ -156,9 +159,6 @@ function plugPci(
   made: readonly Made[],
   stack: AsyncDisposableStack,
 ): Plugged {
-  const nothing = { virtioMmio: [], pci: false };
-  const none = { specs: [], served: [], wiring: Wiring.allocate(0, 0, []), plugged: nothing };
-  if (made.length === 0) return { ...none, parameters: "" };
   if (made.length > MAX_PCI_FUNCTIONS) {
     throw new ConfigError([
       `transport: the PCI bus has room for ${MAX_PCI_FUNCTIONS} devices, and there are ${made.length}`,

@@ -7,7 +7,7 @@
  */
 import { DeviceLock } from "../bus/mod.ts";
 import { KVM_IRQ_ROUTING, type VmFd } from "../kvm/mod.ts";
-import type { Doorbell, MachineWiring } from "../../devices/mod.ts";
+import type { Doorbell, MachineWiring } from "../../devices/device.ts";
 
 /** One entry of KVM's routing table. */
 export type Route = Parameters<VmFd["setGsiRouting"]>[0][number];

@@ -3,7 +3,7 @@ import { UsageError } from "../../src/cli/errors.ts";
 import { parse } from "../../src/cli/program.ts";
 import { ask, configurationOf } from "../../src/cli/run/configuration.ts";
 import { prepareRootfs } from "../../src/cli/run/rootfs.ts";
-import type { RunOptions } from "../../src/cli/run/spec.ts";
+import type { RunOptions } from "../../src/cli/run/options.ts";
 import { verbs } from "../../src/cli/verbs.ts";
 import { FakeSystem } from "./fakes.ts";
 

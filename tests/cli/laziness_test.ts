@@ -64,3 +64,15 @@ Deno.test("what controls machines, and what Linux boots from, is loaded by those
   assert(named.includes("src/cli/control/server.ts"));
   assert.deepEqual(named.filter((file) => !file.startsWith("src/cli/")), []);
 });
+
+Deno.test("a usual run loads neither other verbs' tables, nor devices that are asked for, nor what reads a command line with them", async () => {
+  const own =
+    /^(src\/cli\/(program|verbs)\.ts$|src\/cli\/run\/(spec|device_options|configuration)\.ts$|src\/machine\/(config|virtio_devices|user_\w+)\.ts$|devices\/(mod|registry|options)\.ts$|devices\/virtio\/(?!transport\/)\w+\/)|commander/;
+  for (const entry of ["src/cli/main.ts", "src/cli/run/run.ts"]) {
+    const loaded = await loadedWith(entry);
+    assert.deepEqual([...loaded].filter((file) => own.test(file)), [], entry);
+  }
+  // And the pattern is a right one.
+  const unusual = [...await loadedWith("src/cli/verbs.ts")].filter((file) => own.test(file));
+  assert(unusual.includes("devices/registry.ts") && unusual.includes("src/cli/run/spec.ts"));
+});

@@ -4,7 +4,7 @@ import { EXIT_STATUSES, EXIT_USAGE } from "../../src/cli/exit_status.ts";
 import { kebab } from "../../src/cli/names.ts";
 import { type Call, parse } from "../../src/cli/program.ts";
 import { deviceOptions } from "../../src/cli/run/device_options.ts";
-import { runOptions } from "../../src/cli/run/spec.ts";
+import { runOptions } from "../../src/cli/run/options.ts";
 import { verbs } from "../../src/cli/verbs.ts";
 import { versionLine } from "../../src/cli/version/report.ts";
 import * as loaderErrors from "../../loader/errors.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { runWith } from "../../src/cli/run/run.ts";
-import type { RunOptions } from "../../src/cli/run/spec.ts";
+import type { RunOptions } from "../../src/cli/run/options.ts";
 import type { RunReport } from "../../src/cli/run/outcome.ts";
 import { parse } from "../../src/cli/program.ts";
 import { verbs } from "../../src/cli/verbs.ts";

@@ -3,6 +3,7 @@
  *
  * | what a client controls (it is the machine's owner, or root) | what bounds it |
  * | --- | --- |
+ * | being one at all | the folder's and the socket's permissions; peer.ts, should those have been changed |
  * | how many connect | {@linkcode CONNECTIONS}; others are closed |
  * | how long it takes for its request | {@linkcode REQUEST_MS} |
  * | a line's and a frame's length | frames.ts |
@@ -11,7 +12,8 @@
  * @module
  */
 import type { Controlled } from "./controlled.ts";
-import { type ByteSink, type ByteSource, FrameReader, FrameWriter } from "./frames.ts";
+import { FrameReader, FrameWriter } from "./frames.ts";
+import { Peers } from "./peer.ts";
 import type { Claim } from "./places.ts";
 import { parseRequest, refusal, type Request, REQUEST_LIMIT } from "./protocol.ts";
 import { serveConsole, serveExec } from "./streams.ts";
@@ -23,16 +25,12 @@ const REQUEST_MS = 10_000;
 /** How long answers may take to get out at the end, in milliseconds. */
 const DRAIN_MS = 1000;
 
-/** A client's connection. */
-export interface Connection extends ByteSource, ByteSink {
-  close(): void;
-}
-
 /** Serves a machine to whoever may open its socket, until it is disposed of. */
 export class ControlServer implements AsyncDisposable {
   readonly #claim: Claim;
   readonly #machine: Controlled;
-  readonly #open = new Map<Connection, Promise<void>>();
+  readonly #peers: Peers;
+  readonly #open = new Map<Deno.UnixConn, Promise<void>>();
   readonly #over = new AbortController();
   readonly #unload: () => void;
 
@@ -40,6 +38,7 @@ export class ControlServer implements AsyncDisposable {
   constructor(claim: Claim, machine: Controlled) {
     this.#claim = claim;
     this.#machine = machine;
+    this.#peers = new Peers(claim.listener.addr.path);
     // Of Deno.exit, when a second signal has come.
     this.#unload = () => claim[Symbol.dispose]();
     globalThis.addEventListener("unload", this.#unload);
@@ -62,7 +61,7 @@ export class ControlServer implements AsyncDisposable {
 
   async #listen(): Promise<void> {
     for (;;) {
-      let connection: Connection;
+      let connection: Deno.UnixConn;
       try {
         connection = await this.#claim.listener.accept();
       } catch (error) {
@@ -84,9 +83,10 @@ export class ControlServer implements AsyncDisposable {
   }
 
   /** Serves one client. Never rejects: a client that goes away concerns nobody else. */
-  async #serve(connection: Connection): Promise<void> {
+  async #serve(connection: Deno.UnixConn): Promise<void> {
     const [reader, writer] = [new FrameReader(connection), new FrameWriter(connection)];
     try {
+      this.#peers.checkNewest();
       const request = await this.#request(connection, reader);
       if (request !== undefined) await this.#answer(request, reader, writer);
     } catch (error) {
@@ -95,7 +95,7 @@ export class ControlServer implements AsyncDisposable {
   }
 
   /** The request; undefined where the client has gone without any, as those do that see whether we are there. */
-  async #request(connection: Connection, reader: FrameReader): Promise<Request | undefined> {
+  async #request(connection: Deno.UnixConn, reader: FrameReader): Promise<Request | undefined> {
     const timer = setTimeout(() => close(connection), REQUEST_MS);
     const stop = () => close(connection);
     this.#over.signal.addEventListener("abort", stop);
@@ -136,7 +136,7 @@ export class ControlServer implements AsyncDisposable {
   }
 }
 
-function close(connection: Connection): void {
+function close(connection: Deno.UnixConn): void {
   try {
     connection.close();
   } catch {

@@ -7,9 +7,8 @@ import { builtInGuest, KERNEL_FIELDS } from "../../machine/built_in_guest.ts";
 import { UsageError } from "../errors.ts";
 import { kebab } from "../names.ts";
 import { camel } from "./device_options.ts";
-import type { RunOptions } from "./spec.ts";
-
-const FLAT_MODES = { 16: 16, 32: 32, 64: 64 } as const;
+import { defined, plainFields, unlessEmpty } from "./fields.ts";
+import type { RunOptions } from "./options.ts";
 
 /** What a machine is asked to be. */
 export interface Asked {
@@ -82,38 +81,11 @@ function partsOf(field: string, value: unknown): string[] {
 
 /** The fields that the options give. */
 function typedFields(kernel: string | undefined, options: RunOptions): Record<string, unknown> {
-  const { initrd, cmdline, memory, cpus, module: modules, protocol, hugePages } = options;
-  const { flatMode, flatAddress, flatEntry, transport } = options;
-  const flat = defined({
-    mode: flatMode === undefined ? undefined : FLAT_MODES[flatMode],
-    address: flatAddress,
-    entry: flatEntry,
-  });
   const given: Readonly<Record<string, unknown>> = { ...options };
-  const devices = deviceTables.map(({ flag, field }) => [field, given[camel(flag)]] as const);
-  return defined({
-    kernel,
-    initrd,
-    cmdline,
-    memory,
-    cpus,
-    modules: unlessEmpty(modules),
-    protocol,
-    flat: Object.keys(flat).length === 0 ? undefined : flat,
-    hugePages,
-    transport,
-    console: options.console?.device,
-    ...Object.fromEntries(devices.map(([field, value]) => [field, unlessEmpty(value)])),
+  const devices = deviceTables.map(({ flag, field }) => {
+    return [field, unlessEmpty(given[camel(flag)])] as const;
   });
-}
-
-function defined(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-}
-
-/** Options that may be repeated are empty lists where they are not given. */
-function unlessEmpty(value: unknown): unknown {
-  return Array.isArray(value) && value.length === 0 ? undefined : value;
+  return { ...plainFields(kernel, options), ...defined(Object.fromEntries(devices)) };
 }
 
 function readFile(path: string): Record<string, unknown> {

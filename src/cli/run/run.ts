@@ -2,17 +2,17 @@
  * `denovisor run`: from parsed options to an exit status.
  * @module
  */
-import { END_OF_INPUT } from "../../machine/built_in_guest.ts";
 import type { TimelineEntry } from "../../machine/end.ts";
-import { Machine } from "../../machine/mod.ts";
+import { Machine } from "../../machine/machine.ts";
+import type { CheckedConfig } from "../../machine/schema.ts";
 import { HostError, messageOf, statusOf } from "../errors.ts";
 import { print, say, type System } from "../system.ts";
-import { ask, configurationOf } from "./configuration.ts";
+import { plainConfiguration } from "./fields.ts";
 import type { CreateMachine } from "./machine.ts";
 import { messagesOf, reportOf, reportOfError, type RunReport } from "./outcome.ts";
 import type { Rootfs } from "./rootfs.ts";
 import { runMachine, type RunRequest, type RunResult } from "./session.ts";
-import type { RunOptions } from "./spec.ts";
+import type { RunOptions } from "./options.ts";
 import { timelineLines, timelineSvg, wholeTimeline } from "./timeline.ts";
 
 /** The action of the verb. @returns the exit status */
@@ -35,7 +35,7 @@ export async function runWith(
   let report: RunReport;
   try {
     await using rootfs = await rootfsOf(kernel, options, system);
-    const request = requestOf(kernel, options, rootfs);
+    const request = await requestOf(kernel, options, rootfs);
     const understood = performance.now();
     const past = options.timeline === undefined ? undefined : system.past?.();
     const result = await runMachine(request, system, create);
@@ -63,28 +63,47 @@ async function rootfsOf(
   system: System,
 ): Promise<Rootfs | undefined> {
   if (options.rootfs === undefined) return undefined;
-  const { prepareRootfs } = await import("./rootfs.ts");
+  const [{ prepareRootfs }, { ask }] = await Promise.all([
+    import("./rootfs.ts"),
+    import("./configuration.ts"),
+  ]);
   return await prepareRootfs(ask(kernel, options), options.rootfs, system);
 }
 
 /** What the options ask for. @throws {UsageError} naming each option that is wrong */
-function requestOf(
+async function requestOf(
   kernel: string | undefined,
   options: RunOptions,
   rootfs: Rootfs | undefined,
-): RunRequest {
-  const config = configurationOf(rootfs?.asked ?? ask(kernel, options));
-  // Only the built-in guest's kernel is no file.
-  const isBuiltIn = typeof config.kernel === "object";
+): Promise<RunRequest> {
+  const config = await configOf(kernel, options, rootfs);
   return {
     config,
-    endOfInput: isBuiltIn ? END_OF_INPUT : undefined,
+    endOfInput: await endOfInputOf(config),
     console: options.console?.target ?? { kind: "stdio" },
     timeout: options.timeout,
     onReboot: options.onReboot ?? "exit",
     name: options.name,
     agent: rootfs?.agent,
   };
+}
+
+/** The configuration. Where it has no devices, their tables stay unread. @throws {UsageError} */
+async function configOf(
+  kernel: string | undefined,
+  options: RunOptions,
+  rootfs: Rootfs | undefined,
+): Promise<CheckedConfig> {
+  const plain = rootfs === undefined ? plainConfiguration(kernel, options) : undefined;
+  if (plain !== undefined) return plain;
+  const { ask, configurationOf } = await import("./configuration.ts");
+  return configurationOf(rootfs?.asked ?? ask(kernel, options));
+}
+
+/** What the guest takes for the end of its input. Only the built-in guest's kernel is no file. */
+async function endOfInputOf({ kernel }: CheckedConfig): Promise<Uint8Array | undefined> {
+  if (typeof kernel === "string") return undefined;
+  return (await import("../../machine/built_in_guest.ts")).END_OF_INPUT;
 }
 
 /** Where KVM gave up on an instruction, whether it can run stock kernels at all: a probe tells. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { attachDevice, deviceKinds, deviceModule, UnknownDeviceError } from "./registry.ts";
+import { attachDevice, deviceKinds, deviceModule, UnknownDeviceError } from "./bus_registry.ts";
 import { postCode } from "./legacy/mod.ts";
 import { TestRig } from "./test_rig.ts";
 import { testSlot } from "./virtio/transport/test_slot.ts";

@@ -15,6 +15,7 @@ const SOCK_STREAM = 1;
 const STREAM = SOCK_STREAM | O_NONBLOCK | O_CLOEXEC;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
+const SO_PEERCRED = 17;
 
 /** Which halves of a connection shutdown(2) ends. */
 export const SHUT_RD = 0;
@@ -119,15 +120,44 @@ export function shutdownSocket(fd: number, how: number): number {
 
 /** Takes the error that has happened to a socket (SO_ERROR); 0: none. @throws {SysError} for what is no socket */
 export function socketError(fd: number, what: string): number {
-  const value = new Int32Array(1);
-  const length = new Uint32Array([4]);
+  return socketOption(fd, SO_ERROR, "SO_ERROR", 1, what)[0];
+}
+
+/** Who has connected: struct ucred (unix(7)). */
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * The process at the other end of a connection, as it was when it connected (SO_PEERCRED); the kernel vouches for it.
+ *
+ * @throws {SysError} for what is no socket
+ */
+export function peerCredentials(fd: number, what: string): PeerCredentials {
+  const [pid, uid, gid] = socketOption(fd, SO_PEERCRED, "SO_PEERCRED", 3, what);
+  // uid_t and gid_t are unsigned: what has no number in our user namespace is 65534, none is 2^32 - 1.
+  return { pid, uid: uid >>> 0, gid: gid >>> 0 };
+}
+
+/** An option of SOL_SOCKET that is so many ints. @throws {SysError} */
+function socketOption(
+  fd: number,
+  option: number,
+  name: string,
+  ints: number,
+  what: string,
+): Int32Array {
+  const value = new Int32Array(ints);
+  const length = new Uint32Array([value.byteLength]);
   const result = libc.getsockopt(
     fd,
     SOL_SOCKET,
-    SO_ERROR,
+    option,
     new Uint8Array(value.buffer),
     new Uint8Array(length.buffer),
   );
-  if (result < 0) throw new SysError("getsockopt(SO_ERROR)", errno(), what);
-  return value[0];
+  if (result < 0) throw new SysError(`getsockopt(${name})`, errno(), what);
+  return value;
 }

@@ -10,6 +10,7 @@ import {
   Fd,
   listenUnix,
   O_NONBLOCK,
+  peerCredentials,
   readv,
   SHUT_RD,
   SHUT_RDWR,
@@ -116,6 +117,21 @@ Deno.test("socket calls on what is no socket fail", () => {
     () => socketError(file.raw, "null"),
     (error: unknown) => error instanceof SysError && error.code === "ENOTSOCK",
   );
+  assert.throws(
+    () => peerCredentials(file.raw, "null"),
+    (error: unknown) => error instanceof SysError && error.code === "ENOTSOCK",
+  );
+});
+
+Deno.test("the kernel tells who is at the other end", async () => {
+  await inDirectory((path) => {
+    using listener = listenUnix(`${path}/socket`, 1, "listener");
+    using client = new Fd(connectUnix(`${path}/socket`), "client");
+    using server = new Fd(acceptUnix(listener.raw), "server");
+    const us = { pid: Deno.pid, uid: Deno.uid(), gid: Deno.gid() };
+    assert.deepEqual(peerCredentials(server.raw, "server"), us);
+    assert.deepEqual(peerCredentials(client.raw, "client"), us);
+  });
 });
 
 Deno.test("the two sockets of a pair are connected to each other", () => {

@@ -8,14 +8,17 @@ import { judgeAll, type Judgement, margin } from "./judge.ts";
 import type { Kept } from "./record.ts";
 import { fitted, round, svg, text, WIDTH } from "./svg.ts";
 
-const LABELS = 330;
-const FIGURES = 110;
+/** For what was measured, and for its goal. */
+const NAMES = 290;
+const GOALS = 115;
+const LABELS = NAMES + GOALS;
+const FIGURES = 105;
 const HEAD = 40;
 const ROW = 20;
 const DOT = 4;
 const PADDING = 10;
-/** What is further away from its goal than that is shown at the edge. */
-const FURTHEST = 16;
+/** What is further away from its goal than that is shown at the edge, by an arrow. */
+const FURTHEST = 4;
 
 interface Row {
   readonly title: string;
@@ -26,17 +29,14 @@ interface Row {
 /** Draws the goals of all results that have some; the same results give the same picture. */
 export function goalsChart(all: readonly Kept[]): string {
   const rows = all.flatMap(rowsOf);
-  const margins = rows.flatMap(({ judgements }) => judgements.map((j) => clamped(margin(j)!)));
-  const edge = Math.max(2, ...margins.map((m) => m < 1 ? 1 / m : m));
   const middle = (LABELS + WIDTH - FIGURES) / 2;
-  const half = (WIDTH - FIGURES - LABELS) / 2 - DOT;
-  const x = (value: number) => middle + half * Math.log(clamped(value)) / Math.log(edge);
+  const half = (WIDTH - FIGURES - LABELS) / 2 - 2 * DOT;
+  const x = (value: number) => middle + half * Math.log(clamped(value)) / Math.log(FURTHEST);
   const bottom = HEAD + rows.length * ROW;
-  const grid = (edge > 4 ? [4, FURTHEST] : [2, 4]).filter((factor) => factor <= edge)
-    .flatMap((factor) => [
-      line("grid", x(factor), bottom, `${factor}×`),
-      line("grid", x(1 / factor), bottom, `1/${factor}`),
-    ]);
+  const grid = [2, FURTHEST].flatMap((factor) => [
+    line("grid", x(factor), bottom, `${factor}×`),
+    line("grid", x(1 / factor), bottom, `1/${factor}`),
+  ]);
   const parts = rows.flatMap((row, index) => drawn(row, HEAD + index * ROW + ROW / 2, x));
   const label = "Each goal of the comparisons, and how far the results are on its good side";
   return svg(bottom + PADDING, label, [
@@ -75,14 +75,25 @@ function drawn(
   const medians = judgements.map(({ result }) => result!.median);
   const [least, most] = [Math.min(...medians), Math.max(...medians)].map((n) => figure(n, 3));
   return [
-    text(LABELS - 120, y + 4, fitted(names, LABELS - 120 - PADDING), "", "end"),
-    text(LABELS - 110, y + 4, fitted(goal, 110), "figure"),
-    ...judgements.map((judgement) =>
-      `<circle class="${judgement.verdict}" cx="${round(x(margin(judgement)!))}" ` +
-      `cy="${round(y)}" r="${DOT}"/>`
-    ),
+    text(NAMES - 8, y + 4, fitted(names, NAMES - 8 - PADDING), "", "end"),
+    text(NAMES, y + 4, fitted(goal, GOALS), "figure"),
+    ...judgements.map((judgement) => {
+      const { verdict } = judgement;
+      const far = margin(judgement)!;
+      return mark(verdict, x(far), y, far > FURTHEST ? 1 : far < 1 / FURTHEST ? -1 : 0);
+    }),
     text(WIDTH - FIGURES + 8, y + 4, least === most ? least : `${least}–${most}`, "figure"),
   ];
+}
+
+/** A dot, or an arrow to the right (1) or to the left (-1). */
+function mark(kind: string, x: number, y: number, direction: -1 | 0 | 1): string {
+  if (direction === 0) {
+    return `<circle class="${kind}" cx="${round(x)}" cy="${round(y)}" r="${DOT}"/>`;
+  }
+  const [back, tip] = [-DOT * direction, 1.5 * DOT * direction];
+  return `<path class="${kind}" d="M${round(x + back)} ${round(y - DOT)}V${round(y + DOT)}` +
+    `L${round(x + tip)} ${round(y)}Z"/>`;
 }
 
 function clamped(value: number): number {

@@ -39,23 +39,31 @@ export async function compare(args: readonly string[], bench: Bench): Promise<nu
   const { json, write, folder } = options;
   const command = ["deno", "task", "compare", ...args].map(quote).join(" ");
   let failures = 0;
-  const results: Kept[] = [];
-  for (const subject of options.render ? [] : options.subjects) {
+  /** Does something, whose failure is told and takes nothing else along. */
+  const attempt = async (what: string, body: () => Promise<void>) => {
     try {
-      const kept = await measure(subject, options, bench, command);
-      if (write) await keep(join(folder, "results"), kept);
-      if (!json) print(table(kept));
-      results.push(kept);
+      await body();
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       failures++;
-      say(`compare: ${subject.name}: ${error.message}`);
+      say(`compare: ${what}: ${error.message}`);
     }
+  };
+  const results: Kept[] = [];
+  for (const subject of options.render ? [] : options.subjects) {
+    await attempt(subject.name, async () => {
+      const kept = await measure(subject, options, bench, command);
+      results.push(kept);
+      if (write) await keep(join(folder, "results"), kept);
+      if (!json) print(table(kept));
+    });
   }
   if (json) print(JSON.stringify(results, null, 2));
   if (options.render || write && results.length > 0) {
-    const report = await render(folder, bench.subjects);
-    if (!json) say(`wrote ${report}`);
+    await attempt("the report", async () => {
+      const report = await render(folder, bench.subjects);
+      if (!json) say(`wrote ${report}`);
+    });
   }
   return failures === 0 ? 0 : 1;
 }

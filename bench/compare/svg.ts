@@ -60,12 +60,13 @@ export function round(value: number): number {
 
 /** Text as XML has it, in elements and in attributes. */
 export function escape(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;");
 }
 
 /** A text that is no wider than about so many pixels; what's too long ends in `…`. */
 export function fitted(text: string, width: number): string {
   // An average character of 12 pixels' height.
-  const most = Math.floor(width / 6.2);
+  const most = Math.floor(width / 6.8);
   return text.length <= most ? text : `${text.slice(0, most - 1).trimEnd()}…`;
 }

@@ -78,7 +78,7 @@ export class SharedMapping implements Disposable {
     } catch (cause) {
       throw new RangeError(`${what}: there is no address space for ${size} bytes`, { cause });
     }
-    const base = addressOf(this.buffer, 0);
+    const base = addressOf(new Uint8Array(this.buffer));
     const mask = BigInt(align - 1);
     this.byteOffset = Number(((base + mask) & ~mask) - base);
     this.byteLength = size;
@@ -120,13 +120,11 @@ export class SharedMapping implements Disposable {
   }
 }
 
-/** The address of a byte in a SharedArrayBuffer, which never moves. */
-function addressOf(buffer: SharedArrayBuffer, offset: number): bigint {
+/** The address of the first of these bytes; those of a SharedArrayBuffer never move. */
+function addressOf(bytes: Uint8Array): bigint {
+  // Deno takes shared bytes, too, which its types leave out.
   // SAFETY: only the address is taken; nothing is read or written through the pointer here.
-  const pointer = Deno.UnsafePointer.of(
-    new Uint8Array(buffer, offset) as unknown as Uint8Array<ArrayBuffer>,
-  );
-  return Deno.UnsafePointer.value(pointer);
+  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes as Uint8Array<ArrayBuffer>));
 }
 
 /**
@@ -134,7 +132,7 @@ function addressOf(buffer: SharedArrayBuffer, offset: number): bigint {
  * buffer never moves, and whoever uses the address keeps the buffer reachable.
  */
 export function bufferAddress(buffer: SharedArrayBuffer): number {
-  return Number(addressOf(buffer, 0));
+  return Number(addressOf(new Uint8Array(buffer)));
 }
 
 /** A mapping of its own, which V8 sees but neither owns nor frees. Not for memory that Workers share. */

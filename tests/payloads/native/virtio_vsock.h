@@ -62,6 +62,8 @@ struct vsock {
 	u32 peer_forwarded;
 	u32 received;
 	u32 told;
+	/* How many packets of the stream's have come. */
+	u32 heard;
 };
 
 /*

@@ -4,6 +4,9 @@
  * @module
  */
 import type { Subject } from "../compare/report.ts";
+import { idle } from "./idle.ts";
+import { soak } from "./soak.ts";
+import { vsock } from "./vsock.ts";
 
 /** All subjects, by their names. */
-export const SUBJECTS: readonly Subject[] = [];
+export const SUBJECTS: readonly Subject[] = [vsock, idle, soak];

@@ -55,7 +55,7 @@ export async function measureIdle(
 }
 
 /** A process that is to become idle, until it's disposed of. */
-class IdleChild implements AsyncDisposable {
+export class IdleChild implements AsyncDisposable {
   readonly pid: number;
   readonly #child: Deno.ChildProcess;
   readonly #lines: LineReader;

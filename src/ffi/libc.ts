@@ -112,6 +112,8 @@ const FUNCTIONS = {
   dlsym: { parameters: ["pointer", "buffer"], result: "pointer" },
   // int clock_gettime(clockid_t clockid, struct timespec *tp);
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+  // unsigned long getauxval(unsigned long type);  (glibc 2.16)
+  getauxval: { parameters: ["u64"], result: "u64" },
   // long sysconf(int name);
   sysconf: { parameters: ["i32"], result: "i64" },
   // long syscall(SYS_io_uring_setup, u32 entries, struct io_uring_params *p);

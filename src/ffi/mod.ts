@@ -40,6 +40,7 @@ export * from "./io_vectors.ts";
 export * from "./ioctl.ts";
 export * from "./mapping.ts";
 export * from "./process_start.ts";
+export * from "./program_pages.ts";
 export * from "./signal.ts";
 export * from "./tap.ts";
 export * from "./terminal.ts";

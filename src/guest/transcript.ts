@@ -2,6 +2,7 @@
  * What a machine prints on its console, for those who wait for something in it: tests. All of it is kept.
  * @module
  */
+import { News } from "./news.ts";
 
 /** How much of what was printed goes into an error. */
 const TAIL = 3000;
@@ -15,7 +16,7 @@ export class Transcript {
   /** Where the text begins that was not waited for yet. */
   #from = 0;
   #isEnded = false;
-  #news = Promise.withResolvers<void>();
+  readonly #news = new News();
 
   /**
    * @param output is read to its end; carriage returns are left out
@@ -59,7 +60,7 @@ export class Transcript {
       if (left <= 0) throw this.#error(`not within ${seconds} s: ${what}`);
       let timer;
       const late = new Promise<void>((resolve) => void (timer = setTimeout(resolve, left)));
-      await Promise.race([this.#news.promise, late]);
+      await Promise.race([this.#news.next, late]);
       clearTimeout(timer);
     }
   }
@@ -69,17 +70,12 @@ export class Transcript {
     try {
       for await (const chunk of output) {
         this.#text += decoder.decode(chunk, { stream: true }).replaceAll("\r", "");
-        this.#wake();
+        this.#news.tell();
       }
     } finally {
       this.#isEnded = true;
-      this.#wake();
+      this.#news.tell();
     }
-  }
-
-  #wake(): void {
-    this.#news.resolve();
-    this.#news = Promise.withResolvers<void>();
   }
 
   #error(problem: string): Error {

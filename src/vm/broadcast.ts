@@ -2,6 +2,7 @@
  * One sender, many receivers: each receives everything from the beginning, at its own pace.
  * @module
  */
+import { News } from "../guest/news.ts";
 
 /** What was sent so far, and what will be. */
 export class Broadcast<T> {
@@ -13,7 +14,7 @@ export class Broadcast<T> {
   /** How many items were dropped from the front. */
   #dropped = 0;
   #isEnded = false;
-  #news = Promise.withResolvers<void>();
+  readonly #news = new News();
 
   /**
    * @param limit as much is kept; what is older is dropped, and missed by whoever has not received it yet
@@ -33,13 +34,13 @@ export class Broadcast<T> {
       this.#size -= this.#sizeOf(this.#items.shift()!);
       this.#dropped++;
     }
-    this.#wake();
+    this.#news.tell();
   }
 
   /** Nothing more will be sent. */
   end(): void {
     this.#isEnded = true;
-    this.#wake();
+    this.#news.tell();
   }
 
   /** Everything that is kept, then what comes, to the end. */
@@ -51,14 +52,8 @@ export class Broadcast<T> {
       } else if (this.#isEnded) {
         return;
       } else {
-        await this.#news.promise;
+        await this.#news.next;
       }
     }
-  }
-
-  #wake(): void {
-    const news = this.#news;
-    this.#news = Promise.withResolvers<void>();
-    news.resolve();
   }
 }

@@ -2,6 +2,7 @@
  * The console of a machine that a script uses: what the guest prints is kept, to be waited for, and nobody has to read it.
  * @module
  */
+import { News } from "../guest/news.ts";
 import { PanicScanner } from "../guest/panic.ts";
 import type { MachineConsole } from "../machine/mod.ts";
 import { Broadcast } from "./broadcast.ts";
@@ -23,7 +24,7 @@ export class VmConsole {
   /** Where the text begins that was not waited for yet. */
   #from = 0;
   #isEnded = false;
-  #news = Promise.withResolvers<void>();
+  readonly #news = new News();
 
   /** @param onPanic is called when the guest's kernel has said that it panics, with its message */
   constructor(onPanic: (message: string) => void) {
@@ -81,7 +82,7 @@ export class VmConsole {
         if (this.#isEnded) {
           throw new VmEndedError(`the machine has ended before ${pattern}`, this.lastLines);
         }
-        await this.#news.promise;
+        await this.#news.next;
       }
       throw new Error("nobody waits any more");
     };
@@ -143,7 +144,7 @@ export class VmConsole {
   end(): void {
     this.#isEnded = true;
     this.#chunks.end();
-    this.#wake();
+    this.#news.tell();
   }
 
   #append(text: string): void {
@@ -154,12 +155,6 @@ export class VmConsole {
       this.#text = this.#text.slice(dropped);
       this.#from = Math.max(0, this.#from - dropped);
     }
-    this.#wake();
-  }
-
-  #wake(): void {
-    const news = this.#news;
-    this.#news = Promise.withResolvers<void>();
-    news.resolve();
+    this.#news.tell();
   }
 }

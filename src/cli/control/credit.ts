@@ -5,6 +5,7 @@
  * {@linkcode WINDOW} bytes on their way; the receiver keeps as many, and gives credit for what was taken.
  * @module
  */
+import { News } from "../../guest/news.ts";
 import { ProtocolError } from "./frames.ts";
 
 /** The most bytes that are on their way. */
@@ -17,7 +18,7 @@ const PIECE = 16 << 10;
 export class Outgoing {
   readonly #send: (bytes: Uint8Array) => Promise<void>;
   #credit = WINDOW;
-  #more = Promise.withResolvers<void>();
+  readonly #more = new News();
 
   /** @param send passes bytes on, which are not used after it resolves */
   constructor(send: (bytes: Uint8Array) => Promise<void>) {
@@ -27,7 +28,7 @@ export class Outgoing {
   /** Sends bytes as there's credit for them. Only one call at a time. */
   async send(bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length;) {
-      while (this.#credit === 0) await this.#more.promise;
+      while (this.#credit === 0) await this.#more.next;
       const piece = bytes.subarray(done, done + Math.min(PIECE, this.#credit));
       this.#credit -= piece.length;
       done += piece.length;
@@ -41,9 +42,7 @@ export class Outgoing {
       throw new ProtocolError("credit for bytes that were not sent");
     }
     this.#credit += bytes;
-    const more = this.#more;
-    this.#more = Promise.withResolvers();
-    more.resolve();
+    this.#more.tell();
   }
 }
 

@@ -5,6 +5,7 @@
  * queue, and is told how much.
  * @module
  */
+import { News } from "../../guest/news.ts";
 import type { SharedConsole, Size } from "./controlled.ts";
 
 /** How much of what was printed is shown to who comes later: so many lines, and bytes. */
@@ -22,7 +23,7 @@ class Follower {
   #bytes = 0;
   #lost = 0;
   #isEnded = false;
-  #news = Promise.withResolvers<void>();
+  readonly #news = new News();
 
   push(bytes: Uint8Array): void {
     this.#chunks.push(bytes);
@@ -32,12 +33,12 @@ class Follower {
       this.#bytes -= length;
       this.#lost += length;
     }
-    this.#wake();
+    this.#news.tell();
   }
 
   end(): void {
     this.#isEnded = true;
-    this.#wake();
+    this.#news.tell();
   }
 
   async *chunks(): AsyncGenerator<Uint8Array, void, void> {
@@ -54,15 +55,9 @@ class Follower {
       } else if (this.#isEnded) {
         return;
       } else {
-        await this.#news.promise;
+        await this.#news.next;
       }
     }
-  }
-
-  #wake(): void {
-    const news = this.#news;
-    this.#news = Promise.withResolvers();
-    news.resolve();
   }
 }
 

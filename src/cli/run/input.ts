@@ -5,6 +5,7 @@
  * so that Ctrl-A x works when the guest takes nothing; what is typed ahead of the guest is bounded.
  * @module
  */
+import { News } from "../../guest/news.ts";
 import type { Input } from "../system.ts";
 import type { EscapeParser } from "./escape.ts";
 import type { MachineConsole } from "./machine.ts";
@@ -18,7 +19,7 @@ export class GuestInput {
   #queue: Uint8Array[] = [];
   #queued = 0;
   #flushing = false;
-  #change = Promise.withResolvers<void>();
+  readonly #change = new News();
 
   /** The machine whose console is typed into from now on; undefined while there's none. */
   set target(target: MachineConsole | undefined) {
@@ -42,7 +43,7 @@ export class GuestInput {
 
   /** Adds bytes once there's room. */
   async send(bytes: Uint8Array): Promise<void> {
-    while (!this.offer(bytes)) await this.#change.promise;
+    while (!this.offer(bytes)) await this.#change.next;
   }
 
   async #flush(): Promise<void> {
@@ -53,8 +54,7 @@ export class GuestInput {
       const bytes = this.#queue.shift();
       if (bytes === undefined) break;
       this.#queued -= bytes.length;
-      this.#change.resolve();
-      this.#change = Promise.withResolvers();
+      this.#change.tell();
       // A machine that ended while it was being typed into takes no more; its end is told elsewhere.
       await target.write(bytes).catch(() => {});
     }

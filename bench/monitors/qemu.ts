@@ -1,7 +1,7 @@
 /**
  * QEMU's microVM, which has virtio-mmio devices as denovisor does.
  *
- * Its disk and its sources of events are set up as denovisor's are: the file through the host's cache and io_uring,
+ * Its disk and its sources of events are set up as denovisor's are: the file by io_uring, through the host's cache or not,
  * served by a thread of its own.
  * @module
  */
@@ -15,6 +15,11 @@ const QEMU_PLACES = "0xfeb00000,512,8";
  * for its firmware, where SeaBIOS takes twice the time.
  */
 const MACHINE = "microvm,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=off";
+/**
+ * The same for distributions' kernels, which know nothing but ACPI to find processors and interrupts by, and search
+ * for ten seconds for a clock that isn't there.
+ */
+const LINUX_MACHINE = "microvm,x-option-roms=off,pit=off,pic=off,rtc=on";
 /** The part of the host's kernel that is QEMU's only way to sockets. */
 const VHOST_VSOCK = "/dev/vhost-vsock";
 
@@ -25,12 +30,20 @@ export const qemu: Monitor = {
   // The debug exit doubles the status and adds one.
   statusOf: (guest) => guest * 2 + 1,
   command({ program, linux, parameters, cpus = 1, memoryMiB = MEMORY_MIB, devices }) {
-    const { disk, tap, vsock, idlers } = devices;
+    const { disk, directDisk, tap, vsock, idlers } = devices;
+    const cache = directDisk === true ? "none" : "writeback";
     // It tells Linux by itself where its devices are.
     const told = linux === undefined ? { mmio: QEMU_PLACES, ...parameters } : parameters;
     return [
       "qemu-system-x86_64",
-      ...["-M", MACHINE, "-accel", "kvm", "-smp", String(cpus)],
+      ...[
+        "-M",
+        linux === undefined ? MACHINE : LINUX_MACHINE,
+        "-accel",
+        "kvm",
+        "-smp",
+        String(cpus),
+      ],
       // A KVM without hardware behind it refuses the MSR of this feature, and QEMU then ends.
       ...["-cpu", "host,-arch-capabilities", "-m", `${memoryMiB}M`],
       ...["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"],
@@ -41,7 +54,7 @@ export const qemu: Monitor = {
       ...["-kernel", program, "-append", cmdline({ parameters: told, linux }, "t")],
       ...disk === undefined ? [] : [
         ...["-object", "iothread,id=io"],
-        ...["-drive", `if=none,id=disk,file=${disk},format=raw,cache=writeback,aio=io_uring`],
+        ...["-drive", `if=none,id=disk,file=${disk},format=raw,cache=${cache},aio=io_uring`],
         ...["-device", "virtio-blk-device,drive=disk,iothread=io"],
       ],
       ...tap === undefined ? [] : [

@@ -4,9 +4,10 @@
  * @module
  */
 import type { Subject } from "../compare/report.ts";
+import { boot } from "./boot.ts";
 import { idle } from "./idle.ts";
 import { soak } from "./soak.ts";
 import { vsock } from "./vsock.ts";
 
 /** All subjects, by their names. */
-export const SUBJECTS: readonly Subject[] = [vsock, idle, soak];
+export const SUBJECTS: readonly Subject[] = [boot, vsock, idle, soak];

@@ -16,6 +16,7 @@ import { MachineConsole } from "./console.ts";
 import type { MachineDevice } from "./io_threads.ts";
 import { type CheckedConfig, isChecked } from "./schema.ts";
 import type { BusDeviceInfo } from "./user_devices.ts";
+import { Settling } from "./settling.ts";
 import type { MachineEnd, TimelineEntry } from "./end.ts";
 
 /** A host call failed under a running machine, or the monitor has a bug. The guest is not to blame. */
@@ -155,6 +156,7 @@ export class Machine implements AsyncDisposable {
     this.#started = true;
     this.#marks.push({ step: "vCPUs started", at: performance.now() - this.#began });
     this.resume();
+    this.#stack.use(new Settling());
   }
 
   /**

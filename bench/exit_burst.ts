@@ -31,7 +31,7 @@ export async function burstGuest(kind: keyof typeof BURSTS, count: number): Prom
 }
 
 /** Runs one burst and answers nothing: the guest does not look at what it reads. */
-export function runBare({ vcpu }: ExitGuest): void {
+export function runBare({ vcpus: [vcpu] }: ExitGuest): void {
   do {
     if (vcpu.run() !== 0) throw new Error("KVM_RUN was interrupted");
   } while (!endsBurst(vcpu.kvmRun));

@@ -1,12 +1,12 @@
 /**
- * A virtual machine for measuring exits: one payload, one vCPU in real mode at its first byte, and in
- * KVM what the C loop (exit_loop.c) sets up too.
+ * A virtual machine for measuring exits: one payload, vCPUs in real mode at its first byte, and in KVM what
+ * the peers in C (kvm_guest.h) set up too.
  * @module
  */
 import { deviceModule } from "../devices/mod.ts";
 import { architecture } from "../src/arch/mod.ts";
 import { EventFd } from "../src/ffi/mod.ts";
-import { Kvm, type Vcpu } from "../src/kvm/mod.ts";
+import { Kvm, KVM_MP_STATE, type Vcpu, type Vm } from "../src/kvm/mod.ts";
 import { GuestRam } from "../src/memory/mod.ts";
 import { ExitCounts, REQUEST_PAUSE, VcpuControl } from "../src/vcpu/mod.ts";
 import { Wiring } from "../src/machine/wiring.ts";
@@ -27,10 +27,11 @@ export class ExitGuest implements Disposable {
   readonly #stack: DisposableStack;
 
   private constructor(
+    readonly vm: Vm,
     readonly ram: GuestRam,
-    readonly vcpu: Vcpu,
-    /** What a run loop needs, in this isolate or in a Worker. */
-    readonly job: ExitJob,
+    readonly vcpus: readonly Vcpu[],
+    /** What each vCPU's run loop needs, in this isolate or in a Worker. */
+    readonly jobs: readonly ExitJob[],
     stack: DisposableStack,
   ) {
     this.#stack = stack;
@@ -39,8 +40,10 @@ export class ExitGuest implements Disposable {
   /**
    * @param image the payload, linked to {@linkcode PAYLOAD_ADDRESS}
    * @param memory bytes of RAM
+   * @param cpus how many vCPUs enter it
+   * @throws {KvmUnavailableError} where there is no KVM
    */
-  static create(image: Uint8Array, memory: number): ExitGuest {
+  static create(image: Uint8Array, memory: number, cpus = 1): ExitGuest {
     using stack = new DisposableStack();
     using kvm = Kvm.open();
     const vm = stack.use(kvm.createVm());
@@ -51,35 +54,44 @@ export class ExitGuest implements Disposable {
     vm.setUserMemoryRegion({ slot: 0, ...ram.slots[0] });
     ram.memory.write(PAYLOAD_ADDRESS, image);
 
-    const vcpu = stack.use(vm.createVcpu(0));
-    vcpu.setCpuid2(kvm.getSupportedCpuid());
-    const sregs = vcpu.getSregs();
-    vcpu.setSregs({ ...sregs, cs: { ...sregs.cs, base: 0n, selector: 0 } });
-    vcpu.setRegs({ rip: BigInt(PAYLOAD_ADDRESS), rflags: 2n });
-
-    // No payload switches an interrupt on; the devices want a line all the same.
+    // No payload switches an interrupt of theirs on; the devices want a line all the same.
     const irqFd = stack.use(new EventFd("an interrupt that never comes")).raw;
     const devices = architecture.platformDevices(ranges).map(({ kind, options }) =>
       // The options are data about a kind that only the registry knows.
       deviceModule(kind).create({ ...options, irqFd } as never)
     );
-    const control = VcpuControl.create();
-    control.withdraw(REQUEST_PAUSE);
-    const job = {
-      vcpu: vcpu.spec,
-      vm: vm.spec,
-      wiring: Wiring.allocate(0, 0, []),
-      vcpuCount: 1,
-      memory: ram.memory.spec,
-      devices,
-      control: control.spec,
-      exits: ExitCounts.allocate(),
-      latch: allocateLatch(),
-    };
-    return new ExitGuest(ram, vcpu, job, stack.move());
+    const cpuid = kvm.getSupportedCpuid();
+    const latch = allocateLatch();
+    const wiring = Wiring.allocate(0, 0, []);
+    const vcpus = Array.from({ length: cpus }, (_, id) => {
+      const vcpu = stack.use(vm.createVcpu(id));
+      vcpu.setCpuid2(cpuid);
+      const sregs = vcpu.getSregs();
+      vcpu.setSregs({ ...sregs, cs: { ...sregs.cs, base: 0n, selector: 0 } });
+      vcpu.setRegs({ rip: BigInt(PAYLOAD_ADDRESS), rflags: 2n });
+      // Whichever it is, it doesn't wait for another one to start it.
+      vcpu.setMpState(KVM_MP_STATE.RUNNABLE);
+      return vcpu;
+    });
+    const jobs = vcpus.map((vcpu) => {
+      const control = VcpuControl.create();
+      control.withdraw(REQUEST_PAUSE);
+      return {
+        vcpu: vcpu.spec,
+        vm: vm.spec,
+        wiring,
+        vcpuCount: cpus,
+        memory: ram.memory.spec,
+        devices,
+        control: control.spec,
+        exits: ExitCounts.allocate(),
+        latch,
+      };
+    });
+    return new ExitGuest(vm, ram, vcpus, jobs, stack.move());
   }
 
-  /** Gives everything back. The vCPU must not be running. */
+  /** Gives everything back. No vCPU may be running. */
   [Symbol.dispose](): void {
     this.#stack.dispose();
   }

@@ -13,7 +13,7 @@ const COUNT = 1000;
 for (const kind of Object.keys(BURSTS) as (keyof typeof BURSTS)[]) {
   const bare = await burstGuest(kind, COUNT);
   const guest = await burstGuest(kind, COUNT);
-  const loop = new ExitRunLoop(guest.job);
+  const loop = new ExitRunLoop(guest.jobs[0]);
   const group = `${COUNT} ${kind}`;
   Deno.bench(`${group}, bare KVM_RUN`, { group, baseline: true }, () => runBare(bare));
   Deno.bench(`${group}, through the run loop`, { group }, () => runLooped(loop));

@@ -15,6 +15,15 @@ export function errno(): number {
   return word[0];
 }
 
+/**
+ * What a call has come to, for those who throw nothing: its result, or the negative errno where it failed.
+ *
+ * @param result of the call that was made just now; below zero where it failed
+ */
+export function outcome(result: number): number {
+  return result < 0 ? -word[0] : result;
+}
+
 /** The errno numbers that this program decides by (include/uapi/asm-generic/errno-base.h, errno.h). */
 export const EPERM = 1;
 export const ENOENT = 2;

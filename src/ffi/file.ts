@@ -6,7 +6,7 @@
  * errno instead.
  * @module
  */
-import { EINTR, ENXIO, errno, SysError } from "./errno.ts";
+import { EINTR, ENXIO, errno, outcome, SysError } from "./errno.ts";
 import { ioctl } from "./ioctl.ts";
 import { libc } from "./libc.ts";
 
@@ -152,9 +152,8 @@ export function syncData(fd: number, what: string): void {
  */
 export function fallocate(fd: number, mode: number, offset: number, length: number): number {
   for (;;) {
-    if (libc.fallocate(fd, mode, BigInt(offset), BigInt(length)) === 0) return 0;
-    const code = errno();
-    if (code !== EINTR) return -code;
+    const result = outcome(libc.fallocate(fd, mode, BigInt(offset), BigInt(length)));
+    if (result !== -EINTR) return result;
   }
 }
 
@@ -178,7 +177,7 @@ export function discardPages(
 ): number {
   // SAFETY: the caller owns the range; it stays mapped.
   const pointer = Deno.UnsafePointer.create(BigInt(address));
-  return libc.madvise(pointer, BigInt(length), advice) === 0 ? 0 : -errno();
+  return outcome(libc.madvise(pointer, BigInt(length), advice));
 }
 
 /** lseek(2) whences that find data and holes. */

@@ -5,7 +5,7 @@
  * {@linkcode acceptUnix}, {@linkcode shutdownSocket}) returns a negative errno and doesn't throw.
  * @module
  */
-import { check, EINTR, errno, SysError } from "./errno.ts";
+import { check, EINTR, errno, outcome, SysError } from "./errno.ts";
 import { Fd, O_CLOEXEC, O_NONBLOCK } from "./fd.ts";
 import { libc } from "./libc.ts";
 
@@ -77,10 +77,8 @@ export function listenUnix(path: string, backlog: number, what: string): Fd {
  */
 export function acceptUnix(fd: number): number {
   for (;;) {
-    const raw = libc.accept4(fd, null, null, O_NONBLOCK | O_CLOEXEC);
-    if (raw >= 0) return raw;
-    const code = errno();
-    if (code !== EINTR) return -code;
+    const raw = outcome(libc.accept4(fd, null, null, O_NONBLOCK | O_CLOEXEC));
+    if (raw !== -EINTR) return raw;
   }
 }
 
@@ -115,7 +113,7 @@ export function socketPair(what: string): [Fd, Fd] {
 
 /** shutdown(2). @param how SHUT_* @returns 0, or a negative errno */
 export function shutdownSocket(fd: number, how: number): number {
-  return libc.shutdown(fd, how) === 0 ? 0 : -errno();
+  return outcome(libc.shutdown(fd, how));
 }
 
 /** Takes the error that has happened to a socket (SO_ERROR); 0: none. @throws {SysError} for what is no socket */

@@ -9,7 +9,7 @@
  * program, ignores SIGPIPE from its start.
  * @module
  */
-import { EINTR, errno } from "./errno.ts";
+import { EINTR, outcome } from "./errno.ts";
 import type { IoVectors } from "./io_vectors.ts";
 import { libc } from "./libc.ts";
 
@@ -29,10 +29,8 @@ export function readv(fd: number, vectors: IoVectors, count: number, first: numb
   // be written is up to who has set them.
   const pointer = vectors.pointerTo(first);
   for (;;) {
-    const result = libc.readv(fd, pointer, count);
-    if (result >= 0) return result;
-    const code = errno();
-    if (code !== EINTR) return -code;
+    const result = outcome(libc.readv(fd, pointer, count));
+    if (result !== -EINTR) return result;
   }
 }
 
@@ -46,10 +44,8 @@ export function writev(fd: number, vectors: IoVectors, count: number, first: num
   // SAFETY: as for readv, but the memory is only read.
   const pointer = vectors.pointerTo(first);
   for (;;) {
-    const result = libc.writev(fd, pointer, count);
-    if (result >= 0) return result;
-    const code = errno();
-    if (code !== EINTR) return -code;
+    const result = outcome(libc.writev(fd, pointer, count));
+    if (result !== -EINTR) return result;
   }
 }
 
@@ -65,10 +61,8 @@ export function preadv(
   // SAFETY: as for readv.
   const pointer = vectors.pointerTo(first);
   for (;;) {
-    const result = libc.preadv(fd, pointer, count, BigInt(offset));
-    if (result >= 0) return result;
-    const code = errno();
-    if (code !== EINTR) return -code;
+    const result = outcome(libc.preadv(fd, pointer, count, BigInt(offset)));
+    if (result !== -EINTR) return result;
   }
 }
 
@@ -84,9 +78,7 @@ export function pwritev(
   // SAFETY: as for writev.
   const pointer = vectors.pointerTo(first);
   for (;;) {
-    const result = libc.pwritev(fd, pointer, count, BigInt(offset));
-    if (result >= 0) return result;
-    const code = errno();
-    if (code !== EINTR) return -code;
+    const result = outcome(libc.pwritev(fd, pointer, count, BigInt(offset)));
+    if (result !== -EINTR) return result;
   }
 }

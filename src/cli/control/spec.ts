@@ -3,7 +3,7 @@
  * @module
  */
 import { EXIT_HOST, EXIT_NO_MACHINE, EXIT_OK, EXIT_USAGE } from "../exit_status.ts";
-import { flag, type HelpSection, type OperandSpec } from "../verb.ts";
+import { flag, type HelpSection, type OperandSpec, type ValuesOf } from "../verb.ts";
 
 /** A machine. */
 export const NAME_OPERAND: OperandSpec = {
@@ -19,6 +19,12 @@ export const NAMES_OPERAND: OperandSpec = {
 
 /** `--json` of a verb that tells of each machine. */
 export const JSON_EACH = flag("tell what came of each machine as a list in JSON");
+
+/** The options of a verb that has no others. */
+export const eachOptions = { json: JSON_EACH } as const;
+
+/** Those options, parsed. */
+export type EachOptions = ValuesOf<typeof eachOptions>;
 
 /** The exit statuses of what is done to machines. */
 export const EACH_STATUSES: HelpSection = {

@@ -2,14 +2,8 @@
  * The table of `denovisor pause`.
  * @module
  */
-import { EACH_STATUSES, JSON_EACH, NAMES_OPERAND } from "../control/spec.ts";
-import { defineVerb, type ValuesOf } from "../verb.ts";
-
-/** The options of `denovisor pause`. */
-export const pauseOptions = { json: JSON_EACH } as const;
-
-/** The parsed options of `denovisor pause`. */
-export type PauseOptions = ValuesOf<typeof pauseOptions>;
+import { EACH_STATUSES, eachOptions, NAMES_OPERAND } from "../control/spec.ts";
+import { defineVerb } from "../verb.ts";
 
 /** `denovisor pause NAME...`. */
 export const pauseVerb = defineVerb({
@@ -19,7 +13,7 @@ export const pauseVerb = defineVerb({
     "Halts machines where they are: when it ends, no vCPU of theirs runs, and no device touches the guest's " +
     "memory. What is typed at them waits. A machine that is paused stays so.",
   operands: [NAMES_OPERAND],
-  options: pauseOptions,
+  options: eachOptions,
   examples: [{ command: "denovisor pause web db", does: "halt two machines" }],
   sections: [EACH_STATUSES],
   load: async () => (await import("./pause.ts")).pause,

@@ -4,13 +4,13 @@
  */
 import { ask } from "../control/client.ts";
 import { forEach } from "../control/each.ts";
+import type { EachOptions } from "../control/spec.ts";
 import type { System } from "../system.ts";
-import type { ResumeOptions } from "./spec.ts";
 
 /** The action of the verb. @returns the exit status */
 export function resume(
   names: readonly string[],
-  { json }: ResumeOptions,
+  { json }: EachOptions,
   system: System,
 ): Promise<number> {
   return forEach(names, json, system, (name, machines) => ask(machines, name, { do: "resume" }));

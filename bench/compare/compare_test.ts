@@ -50,7 +50,7 @@ Deno.test("a run of all keeps what was measured, names what failed, and ends wit
     assert.match(stderr, /^compare: crashing: measuring crashing ended with status 70$/m);
     assert.match(stderr, /^compare: uneven: .* 2 values of denovisor and 1 of C$/m);
     assert.match(stdout, /^The quick one, on /m);
-    assert.doesNotMatch(stdout + stderr, /slow/, "what takes long is only run by its name");
+    assert.doesNotMatch(stdout + stderr, /slow|far/, "what takes long is only run by its name");
     assert.deepEqual(await filesIn(folder), [
       "RESULTS.md",
       "results/direct/lacking.json",
@@ -176,4 +176,5 @@ Deno.test("wrong options are told, with status 2, and help says what there is to
   assert.equal(code, 0);
   assert.match(stdout, /^ {2}quick {5}The quick one \(1 s, 2 rounds\)$/m);
   assert.match(stdout, /^ {2}slow .*only by its name\)$/m);
+  assert.match(stdout, /^ {2}far .*with stock kernels; only by its name\)$/m);
 });

@@ -61,6 +61,7 @@ export const FAKES: readonly Subject[] = [
     return { ...rest, measures: [{ ...measure, values: { ...measure.values, C: [1] } }] };
   }),
   subject("slow", slow, { long: true }),
+  subject("far", quick, { rig: "lab", long: true }),
 ];
 
 if (import.meta.main) {

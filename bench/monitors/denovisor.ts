@@ -21,15 +21,17 @@ export function denovisorAs(program: readonly [string, ...string[]]): Monitor {
 export const denovisor = denovisorAs(PROGRAM);
 
 function options(guest: Guest): string[] {
-  const { linux, cpus = 1, memoryMiB = MEMORY_MIB, devices: { disk, tap, vsock, idlers } } = guest;
+  const { linux, cpus = 1, memoryMiB = MEMORY_MIB, hugePages, devices } = guest;
+  const { disk, directDisk, tap, vsock, idlers } = devices;
   // Linux finds its devices by itself; programs of ours are told where they are.
   const mmio = `${first.base},${second.base - first.base},${virtioMmioPlaces.length}`;
   const told = linux === undefined ? { mmio, ...guest.parameters } : guest.parameters;
   return [
     ...["--memory", `${memoryMiB}M`, "--cpus", String(cpus)],
+    ...hugePages === true ? ["--huge-pages", "transparent"] : [],
     ...linux === undefined ? ["--transport", "mmio"] : ["--initrd", linux.initrd],
     ...["--cmdline", cmdline({ parameters: told, linux }, "k")],
-    ...disk === undefined ? [] : ["--disk", disk],
+    ...disk === undefined ? [] : ["--disk", directDisk === true ? `${disk},cache=direct` : disk],
     ...tap === undefined ? [] : ["--net", tap],
     ...vsock === undefined ? [] : ["--vsock", `${vsock},cid=${GUEST_CID}`],
     ...idlers === true ? ["--rng", "--balloon", "--port", "idle,file=/dev/null"] : [],

@@ -16,10 +16,11 @@ export const firecracker: Monitor = {
   statusOf: () => 0,
   command: (guest) => [...COMMAND, inMemory(configuration(guest))],
   typed: (guest) => `${COMMAND.join(" ")} <(echo ${quote(configuration(guest))})`,
-  refusal({ linux, devices: { idlers } }) {
+  refusal({ linux, devices: { idlers, directDisk } }) {
     if (linux === undefined) return "it has no port by which a guest that isn't Linux could end it";
     if (linux.vmlinux === undefined) return "it needs the kernel uncompressed";
     if (idlers === true) return "it has no virtio console";
+    if (directDisk === true) return "its disks go through the host's page cache";
     return undefined;
   },
 };

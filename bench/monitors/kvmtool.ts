@@ -12,14 +12,14 @@ export const kvmtool: Monitor = {
   statusOf: () => 0,
   command(guest) {
     const { linux, program, cpus = 1, memoryMiB = MEMORY_MIB } = guest;
-    const { disk, tap, idlers } = guest.devices;
+    const { disk, directDisk, tap, idlers } = guest.devices;
     return [
       "lkvm",
       ...["run", "--cpus", String(cpus), "--mem", String(memoryMiB)],
       ...["--kernel", program, ...linux === undefined ? [] : ["--initrd", linux.initrd]],
       ...["--params", cmdline(guest, "k"), "--console", "serial"],
       ...["--network", tap === undefined ? "mode=none" : `mode=tap,tapif=${tap}`],
-      ...disk === undefined ? [] : ["--disk", disk],
+      ...disk === undefined ? [] : ["--disk", directDisk === true ? `${disk},direct` : disk],
       ...idlers === true ? ["--rng", "--balloon"] : [],
     ];
   },

@@ -11,6 +11,8 @@ import { CommandError } from "../../src/rootfs/errors.ts";
 export interface Devices {
   /** The path of a raw image. */
   readonly disk?: string;
+  /** Whether the disk passes by the host's page cache, by O_DIRECT. */
+  readonly directDisk?: boolean;
   /** The name of a tap. */
   readonly tap?: string;
   /** The path of the host's Unix socket for the guest's sockets, whose CID is {@linkcode GUEST_CID}. */
@@ -39,6 +41,8 @@ export interface Guest {
   readonly cpus?: number;
   /** 64 without. */
   readonly memoryMiB?: number;
+  /** Whether the host is asked for huge pages, as QEMU does of itself. */
+  readonly hugePages?: boolean;
 }
 
 /** One monitor. */

@@ -4,13 +4,25 @@
  * @module
  */
 import type { Subject } from "../compare/report.ts";
+import { block } from "./block.ts";
 import { boot } from "./boot.ts";
 import { exits } from "./exits.ts";
 import { idle } from "./idle.ts";
 import { interrupt } from "./interrupt.ts";
+import { net } from "./net.ts";
 import { smp } from "./smp.ts";
 import { soak } from "./soak.ts";
 import { vsock } from "./vsock.ts";
 
 /** All subjects, by their names. */
-export const SUBJECTS: readonly Subject[] = [exits, smp, interrupt, boot, vsock, idle, soak];
+export const SUBJECTS: readonly Subject[] = [
+  exits,
+  smp,
+  interrupt,
+  boot,
+  block,
+  net,
+  vsock,
+  idle,
+  soak,
+];

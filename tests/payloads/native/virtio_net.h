@@ -5,8 +5,11 @@
 #include "virtio.h"
 
 #define NET_F_CSUM (1ull << 0)
+#define NET_F_GUEST_CSUM (1ull << 1)
 #define NET_F_MAC (1ull << 5)
+#define NET_F_GUEST_TSO4 (1ull << 7)
 #define NET_F_HOST_TSO4 (1ull << 11)
+#define NET_F_MRG_RXBUF (1ull << 15)
 
 enum { NET_RECEIVE = 0, NET_TRANSMIT = 1, MAC_BYTES = 6 };
 

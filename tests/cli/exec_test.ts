@@ -10,6 +10,7 @@ import type { GuestCommand } from "../../src/cli/control/controlled.ts";
 import { ControlError, type RequestOf } from "../../src/cli/control/protocol.ts";
 import { controlError, spawnIn } from "../../src/cli/run/guest_agent.ts";
 import { NativeAgent, runsAgent } from "../guest/native_agent.ts";
+import { assertSecondInterruptKills } from "./interrupted.ts";
 import { hasTerminal, onTerminal } from "./on_terminal.ts";
 import { finish, type Left, PROGRAM, programTest, spawnDenovisor } from "./process.ts";
 
@@ -141,25 +142,10 @@ execTest("environment, folder and user are as asked for", async ({ exec, agent }
   assert.equal((await exec(["-u", `${uid}`, "box", "id", "-u"])).out, `${uid}\n`);
 });
 
-execTest("SIGINT is the command's, a second one kills it", async ({ env }) => {
-  const script = "trap 'echo interrupted' INT; echo ready; while :; do sleep 0.1; done";
-  const child = spawnDenovisor(["exec", "box", "sh", "-c", script], env);
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let out = "";
-  const until = async (text: string) => {
-    while (!out.includes(text)) {
-      const { value, done } = await reader.read();
-      if (done) throw new Error(`it ended with ${JSON.stringify(out)}`);
-      out += value;
-    }
-  };
-  await until("ready\n");
-  child.kill("SIGINT");
-  await until("interrupted\n");
-  child.kill("SIGINT");
-  assert.equal((await child.status).code, 137);
-  await Promise.all([reader.cancel(), child.stderr.cancel(), child.stdin.close()]);
-});
+execTest(
+  "SIGINT is the command's, a second one kills it",
+  ({ env }) => assertSecondInterruptKills("box", env),
+);
 
 execTest("a client that is killed takes its command along", async ({ env, agent }) => {
   const file = `${agent.folder}/pid`;

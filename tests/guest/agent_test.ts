@@ -4,13 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { connectVsock, Guest, GuestGoneError } from "../../src/guest/agent/mod.ts";
 import { folderImage } from "../../src/rootfs/folder.ts";
 import { AgentGuest, busyboxFolder } from "./agent_guest.ts";
 import { guestTest } from "./boot.ts";
 import { tell } from "./peer.ts";
-import { StreamText } from "./stream_text.ts";
+import { assertTerminal } from "./terminal_command.ts";
 
 const MEBIBYTES = 64;
 const COMMANDS = 16;
@@ -20,14 +21,6 @@ const AT_ONCE_MS = 20_000;
 
 /** Ends with 1 where no process sleeps. */
 const SLEEPERS = "grep -l ^sleep /proc/[0-9]*/cmdline";
-
-function randomBytes(count: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(count);
-  for (let at = 0; at < count; at += 65536) {
-    crypto.getRandomValues(bytes.subarray(at, at + 65536));
-  }
-  return bytes;
-}
 
 guestTest("a guest whose first process is the agent runs commands and has files", async (t) => {
   const began = performance.now();
@@ -88,19 +81,7 @@ guestTest("a guest whose first process is the agent runs commands and has files"
     );
   });
 
-  await t.step("a terminal has a size, and hears Ctrl-C", async () => {
-    const tty = { columns: 132, rows: 50 };
-    assert.equal((await guest.exec(["stty", "size"], { tty })).stdoutText, "50 132\r\n");
-    const script = "trap 'stty size' WINCH; echo up; while :; do sleep 0.05; done";
-    await using process = await guest.spawn(["sh", "-c", script], { tty });
-    const output = new StreamText(process.stdout);
-    await output.expect("up\r\n");
-    await process.resize(44, 12);
-    await output.expect("12 44\r\n");
-    const input = process.stdin.getWriter();
-    await input.write(Uint8Array.of(3));
-    assert.equal((await process.status).signal, "SIGINT");
-  });
+  await t.step("a terminal has a size, follows it, and hears Ctrl-C", () => assertTerminal(guest));
 
   await t.step("files and trees go in and come out", async () => {
     const bytes = randomBytes(5_000_000);

@@ -3,6 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { assertSecondInterruptKills } from "../cli/interrupted.ts";
 import { hasTerminal, onTerminal } from "../cli/on_terminal.ts";
 import { finish, ON, PROGRAM, spawnDenovisor } from "../cli/process.ts";
 import { guestTest } from "./boot.ts";
@@ -89,25 +90,10 @@ guestTest(
         assert.equal(out, "b c /proc 1000\n");
       });
 
-      await t.step("SIGINT is the command's, and a second one kills it", async () => {
-        const script = "trap 'echo interrupted' INT; echo ready; while :; do sleep 1; done";
-        const child = spawnDenovisor(["exec", "box", "sh", "-c", script], env);
-        const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-        let out = "";
-        const until = async (text: string) => {
-          while (!out.includes(text)) {
-            const { value, done } = await reader.read();
-            if (done) throw new Error(`it ended with ${JSON.stringify(out)}`);
-            out += value;
-          }
-        };
-        await until("ready\n");
-        child.kill("SIGINT");
-        await until("interrupted\n");
-        child.kill("SIGINT");
-        assert.equal((await child.status).code, 137);
-        await Promise.all([reader.cancel(), child.stderr.cancel(), child.stdin.close()]);
-      });
+      await t.step(
+        "SIGINT is the command's, and a second one kills it",
+        () => assertSecondInterruptKills("box", env),
+      );
 
       await t.step({
         name: "a terminal is the command's, with its size, and is given back",

@@ -1,20 +1,13 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
 import { agentTest } from "../../../tests/guest/native_agent.ts";
 import { StreamText } from "../../../tests/guest/stream_text.ts";
+import { assertTerminal } from "../../../tests/guest/terminal_command.ts";
 import { GuestError, GuestRefusedError, GuestTimeoutError } from "./mod.ts";
 
 const isRoot = Deno.uid() === 0;
 const COMMANDS_AT_ONCE = 64;
-
-/** So many random bytes. */
-function randomBytes(count: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(count);
-  for (let at = 0; at < count; at += 65536) {
-    crypto.getRandomValues(bytes.subarray(at, at + 65536));
-  }
-  return bytes;
-}
 
 /** Whether a process of this host's is there, and no zombie. */
 function isAlive(pid: number): boolean {
@@ -268,17 +261,8 @@ agentTest("what a command leaves behind lives on, and nothing waits for it", asy
 });
 
 agentTest("a terminal has its size, follows it, and hears Ctrl-C and Ctrl-D", async ({ guest }) => {
+  await assertTerminal(guest);
   const tty = { columns: 101, rows: 33 };
-  assert.equal((await guest.exec(["stty", "size"], { tty })).stdoutText, "33 101\r\n");
-  const script = "trap 'stty size' WINCH; echo up; while :; do sleep 0.01; done";
-  await using process = await guest.spawn(["sh", "-c", script], { tty });
-  const output = new StreamText(process.stdout);
-  await output.expect("up\r\n");
-  await process.resize(44, 12);
-  await output.expect("12 44\r\n");
-  const input = process.stdin.getWriter();
-  await input.write(Uint8Array.of(3));
-  assert.deepEqual(await process.status, { success: false, code: 130, signal: "SIGINT" });
   // The end of the input is told by the terminal's own character.
   const { stdoutText, code } = await guest.exec(["cat"], { tty, stdin: "line\n" });
   assert.equal(stdoutText, "line\r\nline\r\n");

@@ -31,6 +31,7 @@ export * from "./eventfd.ts";
 export * from "./fd.ts";
 export * from "./file.ts";
 export * from "./file_lock.ts";
+export * from "./heap.ts";
 export * from "./inet.ts";
 export type { BusySource } from "./io_busy.ts";
 export * from "./io_loop.ts";

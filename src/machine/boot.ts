@@ -6,7 +6,7 @@
  * @module
  */
 import { architecture, type BootImage } from "../arch/mod.ts";
-import { EventFd } from "../ffi/mod.ts";
+import { EventFd, limitFreeHeap } from "../ffi/mod.ts";
 import { Kvm, KVM_CAP, type Vcpu, type Vm } from "../kvm/mod.ts";
 import { GuestRam } from "../memory/mod.ts";
 import { ExitCounts, REQUEST_STOP, VcpuControl, VcpuMoments } from "../vcpu/mod.ts";
@@ -100,6 +100,8 @@ export function buildMachine(
   const spawned = performance.now();
   const threads = spawnThreads(config.cpus, stack);
   const io = stack.use(new IoThreads(config.devices, log));
+  // What they leave of reading and compiling their programs.
+  limitFreeHeap();
   mark("isolates spawned");
 
   const vm = stack.use(kvm.createVm());

@@ -5,7 +5,7 @@
  * after the last: not while anybody waits for a guest's first word.
  * @module
  */
-import { releaseProgramPages } from "../ffi/mod.ts";
+import { releaseProgramPages, trimHeap } from "../ffi/mod.ts";
 
 /** Milliseconds from a start to when its pages are no longer needed. */
 const SETTLED_AFTER = 1000;
@@ -35,5 +35,6 @@ export class Settling implements Disposable {
 
 function settle(): void {
   started.clear();
+  trimHeap();
   releaseProgramPages();
 }

@@ -5,23 +5,11 @@
  */
 import type { CreateMachine, RunnableMachine } from "../../src/cli/run/machine.ts";
 import type { System } from "../../src/cli/system.ts";
-import type { MachineEnd, TimelineEntry } from "../../src/machine/end.ts";
+import { FakeLife, until } from "../../src/cli/testing.ts";
+import type { TimelineEntry } from "../../src/machine/end.ts";
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
-
-/** Resolves when `condition` holds. @throws {Error} it doesn't within `limit` milliseconds */
-export async function until(
-  condition: () => boolean,
-  what: string,
-  limit = 5000,
-): Promise<void> {
-  const end = performance.now() + limit;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`it never came to this: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
 
 /** A {@linkcode System} with everything in the test's hands. */
 export class FakeSystem implements System {
@@ -108,12 +96,7 @@ export class FakeSystem implements System {
 }
 
 /** A machine whose guest is the test. */
-export class FakeMachine implements RunnableMachine {
-  started = false;
-  stops = 0;
-  released = false;
-  typed = "";
-  paused = false;
+export class FakeMachine extends FakeLife implements RunnableMachine {
   /** The sizes of the terminal that the guest was told. */
   readonly sizes: string[] = [];
   /** What taking a typed byte costs the guest. */
@@ -121,63 +104,14 @@ export class FakeMachine implements RunnableMachine {
   readonly timeline: TimelineEntry[] = [{ step: "built", at: 1 }];
   readonly exits = [{ KVM_EXIT_IO: 3 }];
   readonly devices = new Map([["disk0", { metrics: { reads: 5 } }]]);
-  readonly #ended = Promise.withResolvers<MachineEnd>();
-  readonly #output = new TransformStream<Uint8Array, Uint8Array>(undefined, undefined, {
-    highWaterMark: 64,
-  });
-  readonly #writer = this.#output.writable.getWriter();
-
-  readonly ended = this.#ended.promise;
   readonly console = {
-    output: this.#output.readable,
+    output: this.output,
     write: async (bytes: Uint8Array) => {
       await this.onType();
       this.typed += decoder.decode(bytes);
     },
     resize: (columns: number, rows: number) => void this.sizes.push(`${columns}x${rows}`),
   };
-
-  start(): void {
-    this.started = true;
-  }
-
-  pause(): Promise<void> {
-    this.paused = true;
-    return Promise.resolve();
-  }
-
-  resume(): void {
-    this.paused = false;
-  }
-
-  /** The guest writes to its console. */
-  print(text: string): void {
-    this.#writer.write(encoder.encode(text)).catch(() => {});
-  }
-
-  /** The guest ends. */
-  end(end: MachineEnd): void {
-    this.#ended.resolve(end);
-    this.#writer.close().catch(() => {});
-  }
-
-  /** The monitor fails under the guest. */
-  fail(error: Error): void {
-    this.#ended.reject(error);
-    this.#writer.close().catch(() => {});
-  }
-
-  stop(): Promise<void> {
-    this.stops++;
-    this.end({ kind: "stopped" });
-    return Promise.resolve();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    this.released = true;
-    this.end({ kind: "stopped" });
-    return Promise.resolve();
-  }
 }
 
 /** Machines to be built, one after another, and those that were. */

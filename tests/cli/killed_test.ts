@@ -5,9 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { until } from "../../src/cli/testing.ts";
 import { areFetched } from "../../src/rootfs/testing.ts";
 import { hasKvm } from "../direct/payload_machine.ts";
-import { until } from "./fakes.ts";
 import { finish, programTest, spawnDenovisor } from "./process.ts";
 
 /** How long a run may take until the machine is made; it may have to build an initramfs. Milliseconds. */

@@ -7,8 +7,9 @@ import { ask } from "../../src/cli/control/client.ts";
 import { Places } from "../../src/cli/control/places.ts";
 import { ControlError } from "../../src/cli/control/protocol.ts";
 import { type GuestAgent, NamedMachine } from "../../src/cli/run/named.ts";
+import { until } from "../../src/cli/testing.ts";
 import { parseConfig } from "../../src/machine/config.ts";
-import { FakeMachine, until } from "./fakes.ts";
+import { FakeMachine } from "./fakes.ts";
 
 /** An agent that does what the test says. */
 class FakeAgent implements GuestAgent {

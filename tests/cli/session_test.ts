@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { TYPE_AHEAD } from "../../src/cli/run/input.ts";
 import { runMachine, type RunRequest, type RunResult } from "../../src/cli/run/session.ts";
+import { until } from "../../src/cli/testing.ts";
 import { parseConfig } from "../../src/machine/config.ts";
-import { FakeFactory, FakeSystem, until } from "./fakes.ts";
+import { FakeFactory, FakeSystem } from "./fakes.ts";
 
 interface Rig {
   readonly system: FakeSystem;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../testing.ts";
 import { ask, askUntilGone, open, type Stream } from "./client.ts";
 import { WINDOW } from "./credit.ts";
 import { FrameReader } from "./frames.ts";
@@ -15,14 +16,6 @@ import { type FakeCommand, type FakeControlled, type Rig, rig } from "./testing.
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 5000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`it never came to this: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
 
 /** What a server answers to bytes of any kind. */
 async function raw({ places }: Rig, name: string, bytes: Uint8Array): Promise<string | undefined> {

@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { holdFolder } from "./held_folder.ts";
-
-async function withParent(test: (parent: string) => Promise<void>): Promise<void> {
-  const parent = await Deno.makeTempDir();
-  try {
-    await test(parent);
-  } finally {
-    await Deno.remove(parent, { recursive: true });
-  }
-}
+import { withFolder } from "./testing.ts";
 
 function held(parent: string): string[] {
   return [...Deno.readDirSync(parent)].map(({ name }) => name)
@@ -41,7 +33,7 @@ async function killedHolder(parent: string): Promise<void> {
 }
 
 Deno.test("a held folder is there until it is disposed of, with all that is in it", () =>
-  withParent(async (parent) => {
+  withFolder(async (parent) => {
     const one = await holdFolder(parent, "work-");
     using two = await holdFolder(parent, "work-");
     await Deno.writeTextFile(join(one.path, "file"), "");
@@ -51,7 +43,7 @@ Deno.test("a held folder is there until it is disposed of, with all that is in i
   }));
 
 Deno.test("a killed process's folder goes when the next one is made", () =>
-  withParent(async (parent) => {
+  withFolder(async (parent) => {
     await killedHolder(parent);
     assert.equal(held(parent).length, 1);
     using folder = await holdFolder(parent, "work-");
@@ -59,7 +51,7 @@ Deno.test("a killed process's folder goes when the next one is made", () =>
   }));
 
 Deno.test("a folder that was made and not locked goes too, and what is called otherwise does not", () =>
-  withParent(async (parent) => {
+  withFolder(async (parent) => {
     await Deno.mkdir(join(parent, "work-half", "made"), { recursive: true });
     await Deno.mkdir(join(parent, "other"));
     await Deno.writeTextFile(join(parent, "work-file"), "");
@@ -75,7 +67,7 @@ Deno.test("a folder that was made and not locked goes too, and what is called ot
   }));
 
 Deno.test("many that come and go at once don't get in each other's way", () =>
-  withParent(async (parent) => {
+  withFolder(async (parent) => {
     await Promise.all(Array.from({ length: 20 }, async () => {
       using folder = await holdFolder(parent, "work-");
       await Deno.writeTextFile(join(folder.path, "file"), "");
@@ -84,7 +76,7 @@ Deno.test("many that come and go at once don't get in each other's way", () =>
   }));
 
 Deno.test("waiting for the others is given up when asked", () =>
-  withParent(async (parent) => {
+  withFolder(async (parent) => {
     using file = await Deno.open(join(parent, ".work-lock"), { create: true, write: true });
     await file.lock(true);
     await assert.rejects(holdFolder(parent, "work-", AbortSignal.timeout(100)));

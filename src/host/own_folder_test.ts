@@ -1,18 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { FolderError, OwnFolder, type Surroundings } from "./own_folder.ts";
+import { withFolder } from "./testing.ts";
 
 const uid = Deno.uid() ?? 0;
-
-/** Calls with a folder of its own. */
-async function withFolder(test: (folder: string) => Promise<void> | void): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** The user's folder for things, where the session's is `runtime`. */
 function folderIn(runtime: string, more: Partial<Surroundings> = {}): OwnFolder {

@@ -8,10 +8,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { withFolder } from "../host/testing.ts";
 import { archiveImage, layoutImage } from "./archive.ts";
 import { findCommand, run, runText } from "./command.ts";
 import { RootfsError } from "./errors.ts";
-import { makeTar, withFolder, writeFiles } from "./testing.ts";
+import { makeTar, writeFiles } from "./testing.ts";
 
 const root = Deno.uid() === 0;
 const tools = (...names: string[]) => names.every((name) => findCommand(name) !== undefined);

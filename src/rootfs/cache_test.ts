@@ -1,16 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { withFolder } from "../host/testing.ts";
 import { cached, removeUnused } from "./cache.ts";
 import { RootfsError } from "./errors.ts";
-
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** Starts a process that builds a cached item with a function body given as text. */
 function builder(folder: string, build: string): Deno.ChildProcess {

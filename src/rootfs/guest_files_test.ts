@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { withFolder } from "../host/testing.ts";
 import { findCommand, run, runText } from "./command.ts";
 import { RootfsError } from "./errors.ts";
 import { guestFiles, type GuestFilesConfig } from "./guest_files.ts";
 import { kernelAsset, vmlinuxAsset } from "./kernels.ts";
 import type { ProgressReport } from "./progress.ts";
 import { readAsset } from "../parts/mod.ts";
-import { areFetched, makeTar, withFolder, writeFiles } from "./testing.ts";
+import { areFetched, makeTar, writeFiles } from "./testing.ts";
 
 const tools = (...names: string[]) => names.every((name) => findCommand(name) !== undefined);
 const ignore = !tools("cpio") || !areFetched("kernel-cloud", "busybox");

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { withFolder } from "../host/testing.ts";
 import { RootfsError } from "./errors.ts";
 import { guestKernel, kernelRelease } from "./guest_kernel.ts";
 import { guestModules } from "./guest_modules.ts";
 import { kernelAsset, vmlinuxAsset } from "./kernels.ts";
-import { areFetched, withFolder } from "./testing.ts";
+import { areFetched } from "./testing.ts";
 
 const ignore = !areFetched("kernel-cloud", "kernel-generic");
 

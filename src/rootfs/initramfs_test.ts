@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { cpioArchive } from "../../loader/cpio.ts";
+import { withFolder } from "../host/testing.ts";
 import { findCommand, run, runText } from "./command.ts";
 import { folderEntries, storeInitramfs } from "./initramfs.ts";
-import { withFolder, writeFiles } from "./testing.ts";
+import { writeFiles } from "./testing.ts";
 
 Deno.test({
   name: "a folder's entries are what cpio makes the same folder of again",

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { basename, dirname, join, relative } from "node:path";
 import fc from "fast-check";
+import { withFolder } from "../host/testing.ts";
 import { findCommand, run, runText } from "./command.ts";
 import { RootfsError } from "./errors.ts";
 import { kernelAsset } from "./kernels.ts";
 import { modinfo, resolveModules } from "./modules.ts";
-import { areFetched, withFolder } from "./testing.ts";
+import { areFetched } from "./testing.ts";
 
 const ignore = !areFetched("kernel-cloud", "kernel-generic");
 

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
+import { withFolder } from "../host/testing.ts";
 import { run, runText } from "./command.ts";
 import { RootfsError } from "./errors.ts";
 import { regionBytes } from "./region.ts";
 import { latin1, tarEntries } from "./tar_reader.ts";
 import { tarPieces } from "./tar_writer.ts";
-import { bytesOf, makeTar, readTar, treeList, withFolder, writeFiles } from "./testing.ts";
+import { bytesOf, makeTar, readTar, treeList, writeFiles } from "./testing.ts";
 import { Tree } from "./tree.ts";
 
 /** A folder with what is hard about archives, in the folder "in". */

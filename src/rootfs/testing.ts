@@ -25,16 +25,6 @@ export function areFetched(...names: string[]): boolean {
   return names.every((name) => there.has(name));
 }
 
-/** Runs a test with a folder of its own, which then goes. */
-export async function withFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await Deno.makeTempDir();
-  try {
-    return await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 /** Text with a character for each of its bytes in UTF-8. */
 export function bytesOf(text: string): string {
   return latin1(new TextEncoder().encode(text));

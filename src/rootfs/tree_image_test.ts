@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { withFolder } from "../host/testing.ts";
 import { findCommand, run, runText } from "./command.ts";
-import { bytesOf, tarEntry, withFolder } from "./testing.ts";
+import { bytesOf, tarEntry } from "./testing.ts";
 import { Tree } from "./tree.ts";
 import { treeImage } from "./tree_image.ts";
 

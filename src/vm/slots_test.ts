@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { withFolder } from "../host/testing.ts";
 import { slotFolder, takeSlot } from "./slots.ts";
-
-async function withFolder(fn: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await fn(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 Deno.test("no more slots are taken at once than there are, and each is given on", () =>
   withFolder(async (folder) => {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { disk } from "../../src/cli/self_test/judges/devices.ts";
+import { withFolder } from "../../src/host/testing.ts";
 import { judgeNative, testNative } from "./native_machine.ts";
 
 const SECTOR = 512;
@@ -19,15 +20,6 @@ function pattern(sector: number): number[] {
   return Array.from({ length: SECTOR / 4 }, (_, i) => {
     return (Math.imul(sector, 2654435761) + Math.imul(i, 40503) + RESETS) >>> 0;
   });
-}
-
-async function withFolder(fn: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "denovisor-disk-" });
-  try {
-    await fn(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 async function image(path: string, bytes: number): Promise<string> {

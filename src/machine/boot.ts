@@ -27,6 +27,7 @@ import { irqLine } from "./irq_line.ts";
 import { noVirtioDevices } from "./no_virtio.ts";
 import type { CheckedConfig } from "./schema.ts";
 import { VcpuThread } from "./vcpu_thread.ts";
+import type { Workers } from "./workers.ts";
 import { IoThreads } from "./io_threads.ts";
 import type { BusDeviceInfo, LoadedUserDevices } from "./user_devices.ts";
 import type { PlacedUserDevices } from "./user_places.ts";
@@ -81,6 +82,7 @@ export async function loadMakers(
  * @param log is told what devices have to say, a line at a time
  * @param makers what {@linkcode loadMakers} gives
  * @param user the devices that the user has written; undefined where there are none
+ * @param workers lends the Workers that vCPUs and devices run in
  * @throws {ConfigError | LoaderError | OutOfMemoryError | KvmUnavailableError | SysError}
  */
 export function buildMachine(
@@ -89,7 +91,8 @@ export function buildMachine(
   mark: (step: string) => void,
   log: (line: string) => void,
   makers: Makers,
-  user?: LoadedUserDevices,
+  user: LoadedUserDevices | undefined,
+  workers: Workers,
 ): BuiltMachine {
   using files = openFiles(config);
   using kvm = Kvm.open();
@@ -98,8 +101,8 @@ export function buildMachine(
 
   // Their isolates come up in the background while the rest is built.
   const spawned = performance.now();
-  const threads = spawnThreads(config.cpus, stack);
-  const io = stack.use(new IoThreads(config.devices, log));
+  const threads = spawnThreads(config.cpus, stack, workers);
+  const io = stack.use(new IoThreads(config.devices, log, workers));
   // What they leave of reading and compiling their programs.
   limitFreeHeap();
   mark("isolates spawned");
@@ -175,9 +178,13 @@ export function buildMachine(
   };
 }
 
-function spawnThreads(count: number, stack: AsyncDisposableStack): VcpuThread[] {
+function spawnThreads(
+  count: number,
+  stack: AsyncDisposableStack,
+  workers: Workers,
+): VcpuThread[] {
   return Array.from({ length: count }, (_, index) => {
-    const thread = new VcpuThread(index);
+    const thread = new VcpuThread(index, workers);
     stack.defer(() => thread.release());
     return thread;
   });

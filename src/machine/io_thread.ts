@@ -3,11 +3,11 @@
  * @module
  */
 import { EventFd } from "../ffi/mod.ts";
-import { startWorker } from "../parts/mod.ts";
 import type { GuestMemorySpec } from "../memory/mod.ts";
 import { ByteRing } from "../../devices/byte_ring.ts";
 import type { RunnerSpec } from "../../devices/virtio/runner.ts";
 import type { IoCommand, IoMessage } from "./io_job.ts";
+import { freshWorkers, type Workers } from "./workers.ts";
 
 /** A device refused what the host wanted of it; the message says why. */
 export class DeviceCommandError extends Error {
@@ -28,6 +28,7 @@ export interface IoThreadEvents {
 /** One Worker that serves devices from its start until it is released. */
 export class IoThread {
   readonly #worker: Worker;
+  readonly #workers: Workers;
   readonly #events: IoThreadEvents;
   readonly #commands = ByteRing.allocate(COMMAND_BYTES);
   readonly #ring = new ByteRing(this.#commands);
@@ -37,14 +38,17 @@ export class IoThread {
   readonly #encoder = new TextEncoder();
   #nextId = 1;
   #running = false;
+  /** Whether nothing is in the Worker that another machine must not meet. */
+  #isClean = true;
   #failure: string | undefined;
   #released: Promise<void> | undefined;
 
-  /** Spawns the Worker; it waits for {@linkcode run}. */
-  constructor(name: string, events: IoThreadEvents) {
+  /** Takes a Worker; it waits for {@linkcode run}. */
+  constructor(name: string, events: IoThreadEvents, workers: Workers = freshWorkers) {
+    this.#workers = workers;
     this.#events = events;
     this.#bell = new EventFd(`commands of ${name}`);
-    this.#worker = startWorker("io", name);
+    this.#worker = workers.take("io", name);
     this.#worker.onmessage = ({ data }: MessageEvent<IoMessage>) => this.#take(data);
     this.#worker.onerror = (event) => {
       // Without this, an error in the Worker would end the whole process.
@@ -66,6 +70,7 @@ export class IoThread {
     userModules: readonly string[],
   ): Promise<void> {
     this.#running = true;
+    if (userModules.length > 0) this.#isClean = false;
     this.#worker.postMessage({
       memory,
       devices,
@@ -96,7 +101,7 @@ export class IoThread {
     return answer.promise;
   }
 
-  /** Lets all devices end what they have begun, then ends the Worker. A second call waits for the same. */
+  /** Lets all devices end what they have begun, then gives the Worker back. A second call waits for the same. */
   release(): Promise<void> {
     return this.#released ??= this.#release();
   }
@@ -105,7 +110,8 @@ export class IoThread {
     if (this.#running && this.#failure === undefined) {
       await this.command({ name: "stop" }).catch(() => {});
     }
-    this.#worker.terminate();
+    if (this.#isClean && this.#failure === undefined) this.#workers.giveBack("io", this.#worker);
+    else this.#worker.terminate();
     this.#bell[Symbol.dispose]();
   }
 

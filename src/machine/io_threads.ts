@@ -9,6 +9,7 @@ import { Metrics, type MetricsSpec } from "../../devices/metrics.ts";
 import type { DeviceConfig } from "./device_config.ts";
 import { IoThread } from "./io_thread.ts";
 import type { ServedDevice } from "./virtio_devices.ts";
+import { freshWorkers, type Workers } from "./workers.ts";
 
 /** This host gives no event loop to the threads that serve devices. */
 export class IoUringUnavailableError extends Error {
@@ -58,7 +59,11 @@ export class IoThreads implements AsyncDisposable {
   readonly #own = new Map<string, IoThread>();
 
   /** Spawns the threads that the devices need. @throws {IoUringUnavailableError} */
-  constructor(devices: readonly DeviceConfig[], log: (line: string) => void) {
+  constructor(
+    devices: readonly DeviceConfig[],
+    log: (line: string) => void,
+    workers: Workers = freshWorkers,
+  ) {
     const failed = Promise.withResolvers<VcpuStop>();
     this.failed = failed.promise;
     if (devices.length > 0) checkIoUring();
@@ -67,10 +72,10 @@ export class IoThreads implements AsyncDisposable {
       failed: (message: string) => failed.resolve({ kind: "failed", message }),
     };
     if (devices.some(({ thread }) => thread === "shared")) {
-      this.#shared = new IoThread("io", events);
+      this.#shared = new IoThread("io", events, workers);
     }
     for (const { id, thread } of devices) {
-      if (thread === "own") this.#own.set(id, new IoThread(`io-${id}`, events));
+      if (thread === "own") this.#own.set(id, new IoThread(`io-${id}`, events, workers));
     }
   }
 

@@ -17,6 +17,7 @@ import type { MachineDevice } from "./io_threads.ts";
 import { type CheckedConfig, isChecked } from "./schema.ts";
 import type { BusDeviceInfo } from "./user_devices.ts";
 import { Settling } from "./settling.ts";
+import { freshWorkers, type Workers } from "./workers.ts";
 import type { MachineEnd, TimelineEntry } from "./end.ts";
 
 /** A host call failed under a running machine, or the monitor has a bug. The guest is not to blame. */
@@ -75,6 +76,7 @@ export class Machine implements AsyncDisposable {
    *
    * @param options.signal gives the building up
    * @param options.log is told what devices have to say to whoever runs the machine, a line at a time
+   * @param options.workers lends the Workers that it runs in; each is its own without
    * @throws {ConfigError} naming each field that is wrong
    * @throws {LoaderError} for a kernel, initrd or command line that can't be used
    * @throws {DeviceError} for a device that can't be made as it's wanted
@@ -84,7 +86,11 @@ export class Machine implements AsyncDisposable {
    */
   static async create(
     config: MachineConfig | CheckedConfig,
-    options: { readonly signal?: AbortSignal; readonly log?: (line: string) => void } = {},
+    options: {
+      readonly signal?: AbortSignal;
+      readonly log?: (line: string) => void;
+      readonly workers?: Workers;
+    } = {},
   ): Promise<Machine> {
     const began = performance.now();
     const marks: TimelineEntry[] = [];
@@ -104,7 +110,8 @@ export class Machine implements AsyncDisposable {
     }
     const makers = await loadMakers(checked, user);
     await using stack = new AsyncDisposableStack();
-    const built = buildMachine(checked, stack, mark, options.log ?? (() => {}), makers, user);
+    const { log = () => {}, workers = freshWorkers } = options;
+    const built = buildMachine(checked, stack, mark, log, makers, user, workers);
     options.signal?.throwIfAborted();
     return new Machine(built, stack.move(), marks, began);
   }

@@ -17,4 +17,5 @@ export type { MachineConsole } from "./console.ts";
 export { linuxConsole } from "./linux_console.ts";
 export type { MachineEnd, TimelineEntry } from "./end.ts";
 export { Machine, MachineFailedError } from "./machine.ts";
+export { WorkerPool, type Workers } from "./workers.ts";
 export type { CrashReport } from "../vcpu/mod.ts";

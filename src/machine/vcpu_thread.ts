@@ -6,9 +6,9 @@
  * and can't be terminated; it has to be stopped through its {@linkcode VcpuControl} first.
  * @module
  */
-import { startWorker } from "../parts/mod.ts";
 import type { VcpuStop } from "../vcpu/mod.ts";
 import type { VcpuJob } from "./vcpu_job.ts";
+import { freshWorkers, type Workers } from "./workers.ts";
 
 /** What the Worker posts when its vCPU has stopped. */
 export type VcpuMessage =
@@ -19,12 +19,16 @@ export type VcpuMessage =
 /** One Worker that will run, runs, or has run one vCPU. */
 export class VcpuThread {
   readonly #worker: Worker;
+  readonly #workers: Workers;
   readonly #stopped = Promise.withResolvers<VcpuStop>();
   #running = false;
+  /** Whether nothing is in the Worker that another machine must not meet. */
+  #isClean = true;
 
-  /** Spawns the Worker; it waits for its {@linkcode VcpuJob}. */
-  constructor(readonly index: number) {
-    this.#worker = startWorker("vcpu", `vcpu${index}`);
+  /** Takes a Worker; it waits for its {@linkcode VcpuJob}. */
+  constructor(readonly index: number, workers: Workers = freshWorkers) {
+    this.#workers = workers;
+    this.#worker = workers.take("vcpu", `vcpu${index}`);
     this.#worker.onmessage = ({ data }: MessageEvent<VcpuMessage>) => {
       this.#settle("stop" in data ? data.stop : { kind: "failed", message: data.error });
     };
@@ -38,6 +42,7 @@ export class VcpuThread {
   /** Gives the Worker its vCPU. It parks before its first entry, until the pause is withdrawn. */
   run(job: VcpuJob): void {
     this.#running = true;
+    if (job.userModules.length > 0) this.#isClean = false;
     this.#worker.postMessage(job);
   }
 
@@ -51,14 +56,16 @@ export class VcpuThread {
     if (this.#running) await this.#stopped.promise;
   }
 
-  /** Ends the Worker. A vCPU that runs must have been asked to stop. */
+  /** Gives the Worker back. A vCPU that runs must have been asked to stop. */
   async release(): Promise<void> {
     await this.finished();
-    this.#worker.terminate();
+    if (this.#isClean) this.#workers.giveBack("vcpu", this.#worker);
+    else this.#worker.terminate();
   }
 
   #settle(stop: VcpuStop): void {
     this.#running = false;
+    if (stop.kind === "failed") this.#isClean = false;
     this.#stopped.resolve(stop);
   }
 }

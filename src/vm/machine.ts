@@ -8,6 +8,7 @@ import {
   type MachineDevice,
   type MachineEnd,
   type TimelineEntry,
+  type Workers,
 } from "../machine/mod.ts";
 import type { Guest, GuestProcess, SpawnOptions } from "../guest/agent/mod.ts";
 import { onRestart } from "../host/restart.ts";
@@ -56,6 +57,7 @@ export class Machine implements AsyncDisposable {
   readonly #events = new Broadcast<VmEvent>(KEPT_EVENTS);
   readonly #prepared: Prepared;
   readonly #signal: AbortSignal | undefined;
+  readonly #workers: Workers | undefined;
   readonly #began = performance.now();
   #core: Core;
   #agent: Agent | undefined;
@@ -71,6 +73,7 @@ export class Machine implements AsyncDisposable {
     this.#core = core;
     this.#prepared = prepared;
     this.#signal = options.signal;
+    this.#workers = options.workers;
     this.ended = this.#ended.promise;
     // Whoever does not look at the end must not be ended by it.
     this.ended.catch(() => {});
@@ -93,14 +96,18 @@ export class Machine implements AsyncDisposable {
    * @throws {SysError} for any other call that the host refused
    */
   static async create(config: StartConfig, options: StartOptions = {}): Promise<Machine> {
-    const { signal } = options;
+    const { signal, workers } = options;
     signal?.throwIfAborted();
     const prepared = await prepare(config, options);
     // What is said before there is somebody to tell it.
     const early: string[] = [];
     let log: (line: string) => void = (line) => early.push(line);
     try {
-      const core = await Core.create(prepared.config, { signal, log: (line) => log(line) });
+      const core = await Core.create(prepared.config, {
+        signal,
+        workers,
+        log: (line) => log(line),
+      });
       const machine = new Machine(core, prepared, options);
       log = (line) => machine.#log(line);
       for (const line of early) machine.#log(line);
@@ -335,6 +342,7 @@ export class Machine implements AsyncDisposable {
       this.#tell({ kind: "reset", source });
       const core = await Core.create(this.#prepared.config, {
         signal: this.#signal,
+        workers: this.#workers,
         log: (line) => this.#log(line),
       });
       this.#core = core;

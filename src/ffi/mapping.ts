@@ -23,6 +23,7 @@ const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 const MAP_POPULATE = 0x8000;
+const MADV_DONTFORK = 10;
 const MADV_HUGEPAGE = 14;
 const SC_PAGESIZE = 30;
 
@@ -43,8 +44,8 @@ export function liveMappings(): number {
 
 /** Where and how to map. */
 export interface SharedMappingOptions {
-  /** The descriptor to map; it may be closed once the mapping exists. */
-  readonly fd: number;
+  /** The descriptor to map, which may be closed once the mapping exists; left out for memory of no descriptor. */
+  readonly fd?: number;
   /** Bytes to map, a multiple of the page size. */
   readonly size: number;
   /** Where in the descriptor's file to begin; 0 when left out. */
@@ -55,7 +56,7 @@ export interface SharedMappingOptions {
   readonly what: string;
 }
 
-/** Pages of a descriptor, inside a SharedArrayBuffer, until {@link SharedMapping.release}. */
+/** Pages of a descriptor or of none, inside a SharedArrayBuffer, until {@link SharedMapping.release}. */
 export class SharedMapping implements Disposable {
   /** The buffer that holds the pages, which can be posted to Workers. */
   readonly buffer: SharedArrayBuffer;
@@ -86,7 +87,8 @@ export class SharedMapping implements Disposable {
     this.#what = what;
     try {
       // Not MAP_NORESERVE: on hugetlb it would put off a lack of pages from this call to a fault (SIGBUS).
-      mapFixed(this.address, size, MAP_SHARED, fd, fileOffset, what);
+      if (fd === undefined) mapOwn(this.address, size, what);
+      else mapFixed(this.address, size, MAP_SHARED, fd, fileOffset, what);
     } catch (error) {
       // A mapping that fails late (hugetlb's does) has unmapped what was there: the allocator's own memory.
       mapAnonymous(this.address, size, what);
@@ -179,6 +181,17 @@ export function mapPlain(fd: number, size: number, fileOffset: number, what: str
 /** Puts zeroed memory of no descriptor in the place of pages, as the allocator of the buffer had there. */
 function mapAnonymous(address: bigint, size: number, what: string): void {
   mapFixed(address, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, what);
+}
+
+/**
+ * Memory that is this process's alone. A child that forks would share its pages until somebody writes, and this process
+ * would then write to copies, past what devices and KVM are at work on: a child gets nothing there.
+ */
+function mapOwn(address: bigint, size: number, what: string): void {
+  mapAnonymous(address, size, what);
+  // SAFETY: the range was mapped just now; the advice changes no contents.
+  const at = Deno.UnsafePointer.create(address);
+  check(libc.madvise(at, BigInt(size), MADV_DONTFORK), "madvise", what);
 }
 
 /** mmap(2) over whole pages that lie inside a buffer of ours. */

@@ -1,5 +1,6 @@
 /**
- * RAM from the host: memfds mapped into SharedArrayBuffers, ready to be given to KVM.
+ * RAM from the host: memory inside SharedArrayBuffers, ready to be given to KVM; of memfds, unless its pages are to be
+ * transparent huge ones.
  * @module
  */
 import {
@@ -15,6 +16,9 @@ import { GuestMemory } from "./guest_memory.ts";
 /**
  * How the host backs guest memory: `"none"` takes ordinary pages, `"transparent"` asks for huge ones where
  * the kernel finds some, `"2M"` takes reserved ones (vm.nr_hugepages) and fails where there are too few.
+ *
+ * Transparent ones are of no descriptor, and can't be shared with other processes: for a descriptor's pages nearly
+ * all hosts have them switched off (shmem_enabled), for others they are there for the asking.
  */
 export type HugePages = "none" | "transparent" | "2M";
 
@@ -45,7 +49,12 @@ export class GuestRam implements Disposable {
   readonly #mappings: readonly SharedMapping[];
   readonly #fds: readonly Fd[];
 
-  private constructor(ranges: readonly RamRange[], mappings: SharedMapping[], fds: Fd[]) {
+  private constructor(
+    ranges: readonly RamRange[],
+    mappings: SharedMapping[],
+    fds: Fd[],
+    anonymous: boolean,
+  ) {
     this.#mappings = mappings;
     this.#fds = fds;
     this.memory = GuestMemory.attach({
@@ -53,6 +62,7 @@ export class GuestRam implements Disposable {
         ...ranges[i],
         buffer: mapping.buffer,
         byteOffset: mapping.byteOffset,
+        anonymous,
       })),
     });
     this.slots = mappings.map((mapping, i) => ({ ...ranges[i], hostAddress: mapping.address }));
@@ -84,22 +94,26 @@ export class GuestRam implements Disposable {
         throw new RangeError(`${what}: ${size} bytes are not whole pages of ${page} bytes`);
       }
       try {
-        const fd = undo.use(createMemFd("guest-memory", size, { hugeTlb: hugePages === "2M" }));
-        const options = { fd: fd.raw, size, align: HUGE_PAGE_SIZE, what };
-        const mapping = undo.use(new SharedMapping(options));
+        const mapping = undo.use(
+          hugePages === "transparent"
+            ? new SharedMapping({ size, align: HUGE_PAGE_SIZE, what })
+            : mapMemFd(size, hugePages, what, (fd) => fds.push(undo.use(fd))),
+        );
         if (hugePages === "transparent") mapping.adviseHugePages();
-        fds.push(fd);
         mappings.push(mapping);
       } catch (cause) {
         throw new OutOfMemoryError(explain(cause, size, hugePages), { cause });
       }
     }
-    const ram = new GuestRam(ranges, mappings, fds);
+    const ram = new GuestRam(ranges, mappings, fds, hugePages === "transparent");
     undo.move();
     return ram;
   }
 
-  /** The memfds behind the regions, in their order, for whoever shares the RAM with another process. */
+  /**
+   * The memfds behind the regions, in their order, for whoever shares the RAM with another process; none behind
+   * transparent huge pages.
+   */
   get fds(): readonly Fd[] {
     return this.#fds;
   }
@@ -109,6 +123,18 @@ export class GuestRam implements Disposable {
     for (const mapping of this.#mappings) mapping.release();
     for (const fd of this.#fds) fd.close();
   }
+}
+
+/** @param own takes the memfd over, before anything else can fail */
+function mapMemFd(
+  size: number,
+  hugePages: HugePages,
+  what: string,
+  own: (fd: Fd) => void,
+): SharedMapping {
+  const fd = createMemFd("guest-memory", size, { hugeTlb: hugePages === "2M" });
+  own(fd);
+  return new SharedMapping({ fd: fd.raw, size, align: HUGE_PAGE_SIZE, what });
 }
 
 function mebibytes(bytes: number): string {

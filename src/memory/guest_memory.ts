@@ -24,6 +24,8 @@ export interface MemoryRegionSpec {
   readonly buffer: SharedArrayBuffer;
   /** Where in the buffer the region begins, a multiple of eight. */
   readonly byteOffset: number;
+  /** Whether its pages are of no descriptor; they are given back to the host in another way (madvise(2)). */
+  readonly anonymous?: boolean;
 }
 
 /** What is posted to a Worker so that it can {@link GuestMemory.attach} to the same RAM. */

@@ -135,6 +135,42 @@ Deno.test("RAM can be larger than 4 GiB and is reached at both ends", () => {
   assert.equal(ram.memory.load16(2 ** 32 + 5 * 2 ** 30), 0xabcd);
 });
 
+const THP = "/sys/kernel/mm/transparent_hugepage/enabled";
+const hasHugePages = await Deno.readTextFile(THP).then(
+  (text) => !text.includes("[never]"),
+  () => false,
+);
+
+/** What this process has of transparent huge pages, in bytes. */
+function hugeBytes(): number {
+  const rollup = Deno.readTextFileSync("/proc/self/smaps_rollup");
+  return 1024 * Number(/^AnonHugePages:\s+(\d+) kB$/m.exec(rollup)?.[1]);
+}
+
+Deno.test({
+  name:
+    "RAM of transparent huge pages has some when it is touched, no descriptor, and is given back",
+  ignore: !hasHugePages,
+  fn: () => {
+    const before = hugeBytes();
+    const mappings = liveMappings();
+    const ram = GuestRam.allocate([{ guestAddress: 0, size: 16 * MIB }], "transparent");
+    assert.deepEqual(ram.fds, []);
+    for (let address = 0; address < 16 * MIB; address += 4096) {
+      ram.memory.writeU32(address, address);
+    }
+    assert(hugeBytes() > before, "the host may be short of them, but not of all eight");
+    // A process that is started meanwhile changes nothing.
+    assert(new Deno.Command("true").outputSync().success);
+    ram.memory.writeU32(4096, 1);
+    assert.equal(ram.memory.readU32(4096), 1);
+    assert.equal(ram.memory.readU32(16 * MIB - 4096), 16 * MIB - 4096);
+    ram[Symbol.dispose]();
+    assert.equal(hugeBytes(), before);
+    assert.equal(liveMappings(), mappings);
+  },
+});
+
 Deno.test("more memory than the host has is refused with both figures", () => {
   assert.throws(
     () => GuestRam.allocate([{ guestAddress: 0, size: 2 ** 46 }]),

@@ -42,6 +42,18 @@ forEachLayout((layout) => {
     assert.equal(rig.metrics.read().deflations, 1);
   });
 
+  Deno.test(`${layout.name}: pages of RAM that is of no descriptor go back, too`, async () => {
+    using ram = GuestRam.allocate([{ guestAddress: 0, size: 32 * MIB }], "transparent");
+    await using rig = DeviceRig.create(balloon, {}, { memory: ram.memory });
+    rig.start(layout);
+    const first = 24 * MIB;
+    for (let i = 0; i < 64; i++) ram.memory.writeU32(first + i * PAGE, 0xdead_beef);
+    rig.request(INFLATE, { readable: [pages(first / PAGE + 1, first / PAGE + 2)] });
+    const words = [0, 1, 2, 3].map((i) => ram.memory.readU32(first + i * PAGE));
+    assert.deepEqual(words, [0xdead_beef, 0, 0, 0xdead_beef]);
+    assert.equal(rig.metrics.read().discarded, 2 * PAGE);
+  });
+
   Deno.test(`${layout.name}: pages in any order are given back in runs`, async () => {
     using ram = GuestRam.allocate([{ guestAddress: 0, size: 32 * MIB }]);
     await using rig = DeviceRig.create(balloon, {}, { memory: ram.memory });

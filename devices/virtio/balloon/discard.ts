@@ -2,7 +2,7 @@
  * Guest pages back to the host, in runs as long as possible: one system call for each.
  * @module
  */
-import { discardPages, MADV_REMOVE } from "../../../src/ffi/mod.ts";
+import { discardPages, MADV_DONTNEED, MADV_REMOVE } from "../../../src/ffi/mod.ts";
 import type { GuestMemory } from "../../../src/memory/mod.ts";
 
 /** Gathers pages that follow each other, in either direction. Reading one afterwards gives zeros. */
@@ -39,11 +39,19 @@ export class Discarder {
       const result = discardPages(
         this.#memory.hostAddress(this.#start, length),
         length,
-        MADV_REMOVE,
+        this.#isAnonymous(this.#start) ? MADV_DONTNEED : MADV_REMOVE,
       );
       if (result === 0) this.discarded += length;
       else this.refused++;
     } else this.refused++;
     this.#start = this.#end = 0;
+  }
+
+  /** Whether the memory at an address is of no descriptor. */
+  #isAnonymous(address: number): boolean {
+    for (const { guestAddress, size, anonymous } of this.#memory.regions) {
+      if (address >= guestAddress && address < guestAddress + size) return anonymous === true;
+    }
+    return false;
   }
 }

@@ -101,17 +101,11 @@ function reservedHugePages(host: HostView): Check {
 
 function transparentHugePages(host: HostView): Check {
   const name = "transparent huge pages";
-  // Guest memory is a memfd, which is shmem: its own setting counts, not that of anonymous memory.
-  const path = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+  const path = "/sys/kernel/mm/transparent_hugepage/enabled";
   const setting = /\[(\w+)\]/.exec(host.read(path) ?? "")?.[1];
-  if (setting === undefined) return optional(name, false, "this kernel has none for shared memory");
-  const there = !["never", "deny"].includes(setting);
-  return optional(
-    name,
-    there,
-    `for shared memory: ${setting}`,
-    `echo advise > ${path}, for --huge-pages transparent`,
-  );
+  if (setting === undefined) return optional(name, false, "this kernel has none");
+  const remedy = `echo madvise > ${path}, for --huge-pages transparent`;
+  return optional(name, setting !== "never", setting, remedy);
 }
 
 async function userNamespaces(host: HostView): Promise<Check> {

@@ -4,12 +4,12 @@ import type { Check } from "./check.ts";
 import { hostChecks, type HostView, thisHost } from "./host_checks.ts";
 
 const HUGE = "/sys/kernel/mm/hugepages/hugepages-2048kB";
-const THP = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+const THP = "/sys/kernel/mm/transparent_hugepage/enabled";
 
 const files: Readonly<Record<string, string>> = {
   [`${HUGE}/nr_hugepages`]: "64\n",
   [`${HUGE}/free_hugepages`]: "60\n",
-  [THP]: "always within_size [advise] never deny force\n",
+  [THP]: "always [madvise] never\n",
   "/proc/sys/user/max_user_namespaces": "15000\n",
   "/sys/fs/cgroup/cgroup.controllers": "cpu memory pids\n",
 };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { withFolder } from "../host/testing.ts";
 import { ElfError, ElfProgram, type Machine, MACHINES } from "./elf.ts";
 import { run } from "./process.ts";
 import { buildSegment, sumOfWords } from "./segment.ts";
@@ -49,15 +50,6 @@ async function compiled(compiler: string, folder: string, ...flags: string[]): P
   // As Rust does it, `environ` is reached by the global offset table.
   await run([compiler, "-O1", "-fPIC", ...flags, "-o", program, source]);
   return program;
-}
-
-async function withFolder(fn: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await fn(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 /** Puts a segment into the program at `path`. @returns where the segment is in the file */

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { Contents } from "../../src/executable/append.ts";
 import { bundle } from "../../src/executable/bundle.ts";
 import { bundleMain, denoCompile, writeProgram } from "../../src/executable/deno_compile.ts";
+import { withFolder } from "../../src/host/testing.ts";
 import { ASSETS, WORKERS } from "../../src/parts/table.ts";
 import { testDirect } from "../direct/payload_machine.ts";
 
@@ -26,15 +27,6 @@ async function compile(args: readonly string[], env: Record<string, string> = {}
   }).output();
   const decoder = new TextDecoder();
   return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
-}
-
-async function withFolder(fn: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await fn(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 function names(folder: string): string[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { chart } from "./chart.ts";
-import { goalsChart } from "./goals_chart.ts";
+import { common, goalsChart } from "./goals_chart.ts";
 import { exitMeasure, keptOf } from "./testing/reports.ts";
 
 /** The attributes of elements of a kind, in their order. */
@@ -52,6 +52,13 @@ Deno.test("results are right of the line where their goals are met, and left of 
   ]);
   assert.ok(arrows[0].x > line && arrows[1].x < line);
   assert.equal(picture.split("≤ 1 µs").length, 2, "results with the same goal share a row");
+});
+
+Deno.test("a row is named after what its results have in common", () => {
+  assert.deepEqual(common(["port write, p50", "MMIO read, p50"]), ["p50"]);
+  assert.deepEqual(common(["reads, 4 KiB, cached", "writes, 4 KiB, cached"]), ["4 KiB, cached"]);
+  assert.deepEqual(common(["1 machine, processor time"]), ["1 machine, processor time"]);
+  assert.deepEqual(common(["reads", "writes"]), []);
 });
 
 Deno.test("goals of nothing, of what wasn't measured, and none at all make a picture without faults", () => {

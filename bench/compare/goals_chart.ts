@@ -21,7 +21,7 @@ const PADDING = 10;
 const FURTHEST = 4;
 
 interface Row {
-  readonly title: string;
+  readonly subject: string;
   readonly goal: string;
   readonly judgements: Judgement[];
 }
@@ -59,7 +59,7 @@ function rowsOf(kept: Kept): Row[] {
   for (const judgement of judgeAll(kept.report)) {
     if (judgement.result === undefined) continue;
     const goal = goalText(judgement.goal, judgement.measure);
-    const row = rows.get(goal) ?? { title: kept.subject.title, goal, judgements: [] };
+    const row = rows.get(goal) ?? { subject: kept.subject.name, goal, judgements: [] };
     rows.set(goal, row);
     row.judgements.push(judgement);
   }
@@ -67,11 +67,11 @@ function rowsOf(kept: Kept): Row[] {
 }
 
 function drawn(
-  { title, goal, judgements }: Row,
+  { subject, goal, judgements }: Row,
   y: number,
   x: (value: number) => number,
 ): string[] {
-  const names = judgements.length === 1 ? `${title}: ${judgements[0].measure.name}` : title;
+  const names = [subject, ...common(judgements.map(({ measure }) => measure.name))].join(": ");
   const medians = judgements.map(({ result }) => result!.median);
   const [least, most] = [Math.min(...medians), Math.max(...medians)].map((n) => figure(n, 3));
   return [
@@ -84,6 +84,13 @@ function drawn(
     }),
     text(WIDTH - FIGURES + 8, y + 4, least === most ? least : `${least}–${most}`, "figure"),
   ];
+}
+
+/** What names have in common, of their parts between commas. @returns one text, or none */
+export function common(names: readonly string[]): string[] {
+  const [first, ...others] = names.map((name) => name.split(", "));
+  const parts = first.filter((part) => others.every((other) => other.includes(part)));
+  return parts.length === 0 ? [] : [parts.join(", ")];
 }
 
 /** A dot, or an arrow to the right (1) or to the left (-1). */

@@ -5,6 +5,7 @@
  * after the last: not while anybody waits for a guest's first word.
  * @module
  */
+import { waitForChange } from "../bus/wait.ts";
 import { releaseProgramPages, trimHeap } from "../ffi/mod.ts";
 
 /** Milliseconds from a start to when its pages are no longer needed. */
@@ -12,28 +13,42 @@ const SETTLED_AFTER = 1000;
 
 /** The machines that were started since it was last done. */
 const started = new Set<Settling>();
-let timer: ReturnType<typeof setTimeout> | undefined;
+/** The wait that is under way: its word changes where it's given up. */
+let waiting: Int32Array<SharedArrayBuffer> | undefined;
 
 /** A machine's wait for that, until it's disposed of; nothing is done for machines that have ended. */
 export class Settling implements Disposable {
   /** Begins to wait: the machine was just started. */
   constructor() {
     started.add(this);
-    clearTimeout(timer);
-    const next = setTimeout(settle, SETTLED_AFTER);
-    // A process that has nothing else to do ends.
-    Deno.unrefTimer(next);
-    timer = next;
+    giveUp();
+    waiting = new Int32Array(new SharedArrayBuffer(4));
+    void settleLater(waiting);
   }
 
   /** The machine has ended. A second call does nothing. */
   [Symbol.dispose](): void {
     started.delete(this);
-    if (started.size === 0) clearTimeout(timer);
+    if (started.size === 0) giveUp();
   }
 }
 
+function giveUp(): void {
+  if (waiting === undefined) return;
+  Atomics.store(waiting, 0, 1);
+  Atomics.notify(waiting, 0);
+  waiting = undefined;
+}
+
+/** The first timer of a process loads what node's are made of, when a guest's first word is due; this wait does not. */
+async function settleLater(own: Int32Array<SharedArrayBuffer>): Promise<void> {
+  // A process that has nothing else to do does not wait for it, and ends.
+  await waitForChange(own, 0, 0, SETTLED_AFTER);
+  if (Atomics.load(own, 0) === 0) settle();
+}
+
 function settle(): void {
+  waiting = undefined;
   started.clear();
   trimHeap();
   releaseProgramPages();

@@ -5,7 +5,6 @@
  * after the last: not while anybody waits for a guest's first word.
  * @module
  */
-import { waitForChange } from "../bus/wait.ts";
 import { releaseProgramPages, trimHeap } from "../ffi/mod.ts";
 
 /** Milliseconds from a start to when its pages are no longer needed. */
@@ -42,8 +41,8 @@ function giveUp(): void {
 
 /** The first timer of a process loads what node's are made of, when a guest's first word is due; this wait does not. */
 async function settleLater(own: Int32Array<SharedArrayBuffer>): Promise<void> {
-  // A process that has nothing else to do does not wait for it, and ends.
-  await waitForChange(own, 0, 0, SETTLED_AFTER);
+  // It does not count as work: a process that has nothing else to do ends.
+  await Atomics.waitAsync(own, 0, 0, SETTLED_AFTER).value;
   if (Atomics.load(own, 0) === 0) settle();
 }
 

@@ -2,7 +2,7 @@
  * The modules of the user's devices in a Worker, before its job.
  * @module
  */
-import { UserModules } from "../../devices/mod.ts";
+import type { UserModules } from "../../devices/user/modules.ts";
 
 /**
  * Does a job that needs modules: at once where it needs none, else when they are imported.
@@ -15,6 +15,12 @@ export function withUserModules(
   job: (modules?: UserModules) => void,
   failed: (error: unknown) => void,
 ): void {
-  if (urls.length > 0) UserModules.import(urls).then(job).catch(failed);
+  if (urls.length > 0) importModules(urls).then(job).catch(failed);
   else job();
+}
+
+async function importModules(urls: readonly string[]): Promise<UserModules> {
+  // It brings all that a device can be written with.
+  const { UserModules } = await import("../../devices/user/modules.ts");
+  return await UserModules.import(urls);
 }

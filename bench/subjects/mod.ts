@@ -12,6 +12,7 @@ import { interrupt } from "./interrupt.ts";
 import { net } from "./net.ts";
 import { smp } from "./smp.ts";
 import { soak } from "./soak.ts";
+import { start } from "./start.ts";
 import { vsock } from "./vsock.ts";
 
 /** All subjects, by their names. */
@@ -19,6 +20,7 @@ export const SUBJECTS: readonly Subject[] = [
   exits,
   smp,
   interrupt,
+  start,
   boot,
   block,
   net,

@@ -3,40 +3,44 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { denovisorAs } from "../../bench/monitors/mod.ts";
-import { measureStart, type StartResult, startTable } from "../../bench/start.ts";
+import { OURS } from "../../bench/compare/report.ts";
+import { denovisorAs, qemu } from "../../bench/monitors/mod.ts";
+import { measureStart, measureStarts, start } from "../../bench/subjects/start.ts";
 import { findCommand } from "../../src/rootfs/command.ts";
 import { SOURCE_TREE } from "../cli/process.ts";
 import { assemble, canAssemble } from "../payloads/assemble.ts";
-import { runCompare } from "./compare_process.ts";
 import { testDirect } from "./payload_machine.ts";
+import { brieflyMeasured, valuesOf } from "./report_check.ts";
 
 const needs = canAssemble ? [] : ["binutils"];
 const hasQemu = findCommand("qemu-system-x86_64") !== undefined;
 
 testDirect(
-  "compare start tells when each monitor's guest says something and when all is over",
+  "each monitor's guest says something, and all is over after that",
   async () => {
-    const { code, stdout, stderr } = await runCompare("start", "--json", "--rounds", "2");
-    assert.equal(code, 0, stderr);
-    const result: StartResult & { host: Record<string, string> } = JSON.parse(stdout);
-    assert.match(result.host.kernel, /^Linux/);
-    assert.equal(result.rounds, 2);
-    assert.equal("QEMU microvm" in result.milliseconds, hasQemu);
-    assert("deno run" in result.milliseconds);
-    for (const [name, { firstByte, exit }] of Object.entries(result.milliseconds)) {
-      assert(firstByte.min > 1 && exit.min > firstByte.min && exit.max >= exit.median, name);
+    const report = await brieflyMeasured(start);
+    const firsts = valuesOf(report, "exec to first byte");
+    const exits = valuesOf(report, "exec to exit");
+    assert.equal(Object.keys(firsts)[0], OURS);
+    assert.equal(qemu.name in firsts, hasQemu);
+    assert(OURS in report.commands);
+    for (const [side, values] of Object.entries(firsts)) {
+      for (const [round, first] of values.entries()) {
+        assert(first > 1 && first < exits[side][round], `${side}: ${first}, ${exits[side][round]}`);
+      }
     }
-    const theirs = result.milliseconds["QEMU microvm"]?.firstByte;
-    for (const [name, { firstByte }] of Object.entries(result.ratios)) {
-      const ours = result.milliseconds[name].firstByte;
-      assert(firstByte.min >= ours.min / theirs.max * 0.999, name);
-      assert(firstByte.max <= ours.max / theirs.min * 1.001, name);
-    }
-    const table = startTable(result);
-    for (const name of Object.keys(result.milliseconds)) {
-      assert(table.includes(`\n${name} `), table);
-    }
+    assert.equal(report.measures.every(({ goals }) => goals?.length === (hasQemu ? 1 : 0)), true);
+  },
+  needs,
+);
+
+testDirect(
+  "without an executable the source tree is measured, and that is said",
+  async () => {
+    const report = await measureStarts({ seconds: 0.1, rounds: 1 }, "/nowhere/denovisor");
+    assert.match(report.commands[OURS], /main\.ts run '?\$GUEST/);
+    assert(report.notes.some((note) => note.includes("deno task compile builds it")));
+    assert.equal(Object.keys(report.commands).filter((side) => side.startsWith(OURS)).length, 1);
   },
   needs,
 );

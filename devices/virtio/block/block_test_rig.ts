@@ -8,6 +8,7 @@ import type { IoOperation, IoScope, IoVectors } from "../../../src/ffi/mod.ts";
 import type { VirtioModule } from "../module.ts";
 import type { FakeBuffer } from "../testing/fake_queue.ts";
 import type { DeviceRig } from "../testing/rig.ts";
+import { scopeWith } from "../testing/scope.ts";
 import { block, type BlockBackend } from "./mod.ts";
 import { HEADER_SIZE, RequestType, SEGMENT_SIZE } from "./protocol.ts";
 
@@ -164,21 +165,7 @@ export class CallRecorder {
   }
 
   #watch(io: IoScope): IoScope {
-    return {
-      get now() {
-        return io.now;
-      },
-      get pending() {
-        return io.pending;
-      },
-      event: (eventfd, fire) => io.event(eventfd, fire),
-      poll: (fd, events, ready) => io.poll(fd, events, ready),
-      timer: (fire) => io.timer(fire),
-      whenIdle: (idle) => io.whenIdle(idle),
-      close: () => io.close(),
-      [Symbol.asyncDispose]: () => io[Symbol.asyncDispose](),
-      operation: (completed) => this.#operation(io, completed),
-    };
+    return scopeWith(io, { operation: (completed) => this.#operation(io, completed) });
   }
 
   #operation(io: IoScope, completed: (result: number) => void): IoOperation {

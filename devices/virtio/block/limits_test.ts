@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { IoScope, IoTimer } from "../../../src/ffi/mod.ts";
 import type { VirtioModule } from "../module.ts";
 import { DeviceRig } from "../testing/rig.ts";
+import { scopeWith } from "../testing/scope.ts";
 import { makeImage, readOf, withDirectory } from "./block_test_rig.ts";
 import { block, type BlockBackend } from "./mod.ts";
 
@@ -36,20 +37,8 @@ class SimulatedTime {
   }
 
   #scope(io: IoScope): IoScope {
-    const time = () => this.now;
-    return {
-      get now() {
-        return time();
-      },
-      get pending() {
-        return io.pending;
-      },
-      event: (eventfd, fire) => io.event(eventfd, fire),
-      poll: (fd, events, ready) => io.poll(fd, events, ready),
-      operation: (completed) => io.operation(completed),
-      whenIdle: (idle) => io.whenIdle(idle),
-      close: () => io.close(),
-      [Symbol.asyncDispose]: () => io[Symbol.asyncDispose](),
+    return scopeWith(io, {
+      now: () => this.now,
       timer: (fire) => {
         const timers = this.#timers;
         const timer: IoTimer = {
@@ -61,7 +50,7 @@ class SimulatedTime {
         };
         return timer;
       },
-    };
+    });
   }
 }
 

@@ -1,24 +1,19 @@
 /**
  * The one list of devices that answer on a bus by themselves. Adding one is its module and one line here; nothing else
- * names one. Virtio devices are in registry.ts: a vCPU's Worker needs none of them.
+ * names one. Those that every machine has are in platform_registry.ts. Virtio devices are in registry.ts: a vCPU's
+ * Worker needs none of them.
  *
  * @module
  */
 import type { AttachContext, AttachedDevice, DeviceModule, DeviceSpec } from "./device.ts";
-import { acpiPm, debugExit, i8042, port92, postCode, rtc, serial } from "./legacy/mod.ts";
 import { pciHost } from "./pci/mod.ts";
+import { platformModules } from "./platform_registry.ts";
 import { userBus } from "./user/bus_device.ts";
 import { virtioMmio } from "./virtio/transport/mmio.ts";
 
 /** Every kind of device that answers on a bus by itself. */
 const modules: readonly DeviceModule<never, DeviceSpec>[] = [
-  serial,
-  i8042,
-  rtc,
-  debugExit,
-  postCode,
-  acpiPm,
-  port92,
+  ...platformModules,
   virtioMmio,
   pciHost,
   userBus,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { attachDevice, deviceKinds, deviceModule, UnknownDeviceError } from "./bus_registry.ts";
+import { platformModule, platformModules } from "./platform_registry.ts";
 import { postCode } from "./legacy/mod.ts";
 import { TestRig } from "./test_rig.ts";
 import { testSlot } from "./virtio/transport/test_slot.ts";
@@ -39,5 +40,13 @@ Deno.test("a kind that does not exist is an error that says which do", () => {
     (error: unknown) =>
       error instanceof UnknownDeviceError && error.message.includes('"floppy"') &&
       error.message.includes("serial"),
+  );
+});
+
+Deno.test("what a machine has unasked is found by its kind, and nothing else is", () => {
+  for (const module of platformModules) assert.equal(platformModule(module.kind), module);
+  assert.throws(
+    () => platformModule("virtio-mmio"),
+    /no machine has a device "virtio-mmio" unasked/,
   );
 });

@@ -34,6 +34,7 @@ export * from "./metrics.ts";
 export * from "./nearest.ts";
 export * from "./options.ts";
 export * from "./pci/mod.ts";
+export * from "./platform_registry.ts";
 export * from "./read_options.ts";
 export * from "./registry.ts";
 export * from "./state.ts";

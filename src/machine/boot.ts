@@ -10,7 +10,7 @@ import { EventFd, limitFreeHeap } from "../ffi/mod.ts";
 import { Kvm, KVM_CAP, type Vcpu, type Vm } from "../kvm/mod.ts";
 import { GuestRam } from "../memory/mod.ts";
 import { ExitCounts, REQUEST_STOP, VcpuControl, VcpuMoments } from "../vcpu/mod.ts";
-import { deviceModule } from "../../devices/bus_registry.ts";
+import { platformModule } from "../../devices/platform_registry.ts";
 import type { ConsolePort, DeviceSpec } from "../../devices/device.ts";
 import {
   BytesImage,
@@ -313,7 +313,7 @@ function createDevices(
 ): { devices: DeviceSpec[]; console: ConsolePort } {
   let console: ConsolePort | undefined;
   const devices = architecture.platformDevices(ram.slots).map(({ kind, options, irq }) => {
-    const module = deviceModule(kind);
+    const module = platformModule(kind);
     const line = irq === undefined ? {} : { irqFd: interruptLine(vm, irq, kind, stack) };
     // The platform's options are data about a kind that only the registry knows.
     const spec = module.create({ ...options, ...line } as never);

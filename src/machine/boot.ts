@@ -102,7 +102,8 @@ export function buildMachine(
   // Their isolates come up in the background while the rest is built.
   const spawned = performance.now();
   const threads = spawnThreads(config.cpus, stack, workers);
-  const io = stack.use(new IoThreads(config.devices, log, workers));
+  const hasOwnVirtio = user !== undefined && user.virtio.length > 0;
+  const io = stack.use(new IoThreads(config.devices, log, workers, hasOwnVirtio));
   // What they leave of reading and compiling their programs.
   limitFreeHeap();
   mark("isolates spawned");

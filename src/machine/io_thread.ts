@@ -1,13 +1,13 @@
 /**
- * An I/O Worker, as the main isolate holds it.
+ * The devices of a machine in an I/O Worker, as the main isolate holds them.
  * @module
  */
 import { EventFd } from "../ffi/mod.ts";
 import type { GuestMemorySpec } from "../memory/mod.ts";
 import { ByteRing } from "../../devices/byte_ring.ts";
 import type { RunnerSpec } from "../../devices/virtio/runner.ts";
+import type { IoHost, IoSeat } from "./io_host.ts";
 import type { IoCommand, IoMessage } from "./io_job.ts";
-import { freshWorkers, type Workers } from "./workers.ts";
 
 /** A device refused what the host wanted of it; the message says why. */
 export class DeviceCommandError extends Error {
@@ -21,14 +21,14 @@ const COMMAND_BYTES = 1 << 16;
 export interface IoThreadEvents {
   /** A line from a device. */
   log(line: string): void;
-  /** The Worker can't go on. */
+  /** The devices can't go on. */
   failed(error: string): void;
 }
 
-/** One Worker that serves devices from its start until it is released. */
+/** The devices of a machine that one I/O Worker serves, from its start until it is released. */
 export class IoThread {
-  readonly #worker: Worker;
-  readonly #workers: Workers;
+  readonly #host: IoHost;
+  readonly #seat: IoSeat;
   readonly #events: IoThreadEvents;
   readonly #commands = ByteRing.allocate(COMMAND_BYTES);
   readonly #ring = new ByteRing(this.#commands);
@@ -38,23 +38,19 @@ export class IoThread {
   readonly #encoder = new TextEncoder();
   #nextId = 1;
   #running = false;
-  /** Whether nothing is in the Worker that another machine must not meet. */
-  #isClean = true;
   #failure: string | undefined;
   #released: Promise<void> | undefined;
 
-  /** Takes a Worker; it waits for {@linkcode run}. */
-  constructor(name: string, events: IoThreadEvents, workers: Workers = freshWorkers) {
-    this.#workers = workers;
+  /** Takes its place in a Worker; nothing is served before {@linkcode run}. */
+  constructor(name: string, events: IoThreadEvents, host: IoHost) {
     this.#events = events;
+    this.#host = host;
     this.#bell = new EventFd(`commands of ${name}`);
-    this.#worker = workers.take("io", name);
-    this.#worker.onmessage = ({ data }: MessageEvent<IoMessage>) => this.#take(data);
-    this.#worker.onerror = (event) => {
-      // Without this, an error in the Worker would end the whole process.
-      event.preventDefault();
-      this.#fail(event.message);
+    this.#seat = {
+      take: (message) => this.#take(message),
+      fail: (error) => this.#fail(error),
     };
+    host.join(this.#seat);
     this.#ready.promise.catch(() => {});
   }
 
@@ -70,8 +66,7 @@ export class IoThread {
     userModules: readonly string[],
   ): Promise<void> {
     this.#running = true;
-    if (userModules.length > 0) this.#isClean = false;
-    this.#worker.postMessage({
+    this.#host.post(this.#seat, {
       memory,
       devices,
       userModules,
@@ -101,7 +96,7 @@ export class IoThread {
     return answer.promise;
   }
 
-  /** Lets all devices end what they have begun, then gives the Worker back. A second call waits for the same. */
+  /** Lets all devices end what they have begun, then leaves the Worker. A second call waits for the same. */
   release(): Promise<void> {
     return this.#released ??= this.#release();
   }
@@ -110,8 +105,7 @@ export class IoThread {
     if (this.#running && this.#failure === undefined) {
       await this.command({ name: "stop" }).catch(() => {});
     }
-    if (this.#isClean && this.#failure === undefined) this.#workers.giveBack("io", this.#worker);
-    else this.#worker.terminate();
+    this.#host.leave(this.#seat);
     this.#bell[Symbol.dispose]();
   }
 

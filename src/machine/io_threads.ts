@@ -1,5 +1,6 @@
 /**
- * The I/O threads of a machine: one that serves all devices, and one more for each device that wants its own.
+ * The I/O threads of a machine: one that serves its devices, maybe with those of other machines, and one more for each
+ * device that wants its own.
  * @module
  */
 import { probeIoUring, SysError } from "../ffi/mod.ts";
@@ -7,6 +8,7 @@ import type { GuestMemorySpec } from "../memory/mod.ts";
 import type { VcpuStop } from "../vcpu/mod.ts";
 import { Metrics, type MetricsSpec } from "../../devices/metrics.ts";
 import type { DeviceConfig } from "./device_config.ts";
+import { IoHost } from "./io_host.ts";
 import { IoThread } from "./io_thread.ts";
 import type { ServedDevice } from "./virtio_devices.ts";
 import { freshWorkers, type Workers } from "./workers.ts";
@@ -58,11 +60,18 @@ export class IoThreads implements AsyncDisposable {
   readonly #shared: IoThread | undefined;
   readonly #own = new Map<string, IoThread>();
 
-  /** Spawns the threads that the devices need. @throws {IoUringUnavailableError} */
+  /**
+   * Spawns the threads that the devices need.
+   *
+   * @param alone whether no other machine's devices may be in the same threads: with code of the user's own, which
+   *   may do anything, and whose modules can be imported only while nothing is served
+   * @throws {IoUringUnavailableError}
+   */
   constructor(
     devices: readonly DeviceConfig[],
     log: (line: string) => void,
     workers: Workers = freshWorkers,
+    alone: boolean = false,
   ) {
     const failed = Promise.withResolvers<VcpuStop>();
     this.failed = failed.promise;
@@ -72,10 +81,16 @@ export class IoThreads implements AsyncDisposable {
       failed: (message: string) => failed.resolve({ kind: "failed", message }),
     };
     if (devices.some(({ thread }) => thread === "shared")) {
-      this.#shared = new IoThread("io", events, workers);
+      this.#shared = new IoThread(
+        "io",
+        events,
+        alone ? IoHost.own("io", workers) : IoHost.shared(workers),
+      );
     }
     for (const { id, thread } of devices) {
-      if (thread === "own") this.#own.set(id, new IoThread(`io-${id}`, events, workers));
+      if (thread === "own") {
+        this.#own.set(id, new IoThread(`io-${id}`, events, IoHost.own(`io-${id}`, workers)));
+      }
     }
   }
 

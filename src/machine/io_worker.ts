@@ -1,11 +1,12 @@
 /**
- * The entry point of an I/O Worker: takes one job and does it.
+ * The entry point of an I/O Worker: takes jobs and does them.
  * @module
  */
 /// <reference lib="deno.worker" />
 
-import { type IoJob, type IoMessage, startIoJob } from "./io_job.ts";
+import type { IoJob, IoLetter } from "./io_job.ts";
+import { IoServer } from "./io_server.ts";
 
-const post = (message: IoMessage) => self.postMessage(message);
+const server = new IoServer((letter: IoLetter) => self.postMessage(letter));
 
-self.onmessage = ({ data }: MessageEvent<IoJob>) => startIoJob(data, post);
+self.onmessage = ({ data }: MessageEvent<IoJob>) => server.take(data);

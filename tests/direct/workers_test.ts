@@ -93,3 +93,34 @@ testDirect("a Worker that users' own code has run in is used by no other machine
   await machine[Symbol.asyncDispose]();
   assert.equal(workers.idle, 0);
 });
+
+testDirect(
+  "the devices of many machines share Workers, and those of one end without the others'",
+  async () => {
+    const kernel = await compile("idle");
+    const { parameters: cmdline } = MMIO;
+    const config = { kernel, memory: "16M", cmdline, disks: [{ memory: "1M" }], rng: true };
+    const processors = navigator.hardwareConcurrency;
+    using workers = new WorkerPool({ idle: 64 });
+    const machines: Machine[] = [];
+    try {
+      for (let i = 0; i < 2 * processors + 1; i++) {
+        machines.push(await Machine.start({ ...config, transport: "mmio" }, { workers }));
+      }
+      for (const { console } of machines) await console.expect("idle", { timeout: "60s" });
+      while (machines.length > 1) {
+        await machines.shift()![Symbol.asyncDispose]();
+        for (const machine of machines) {
+          const limits = await machine.devices.get("disk0")!.command("limits", { iops: "100/s" });
+          assert.ok(limits !== undefined);
+          await machine.pause();
+          machine.resume();
+        }
+      }
+    } finally {
+      for (const machine of machines) await machine[Symbol.asyncDispose]();
+    }
+    assert.equal(workers.idle, 2 * processors + 1 + processors, "vCPUs' Workers and devices'");
+  },
+  COMPILER,
+);

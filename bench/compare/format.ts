@@ -6,9 +6,8 @@ import type { Judgement, Verdict } from "./judge.ts";
 import { type Goal, type Measure, OURS } from "./report.ts";
 import type { Spread } from "./statistics.ts";
 
-/** Significant digits of a measured value, and of a ratio. */
-const VALUE_DIGITS = 4;
-const RATIO_DIGITS = 3;
+/** Significant digits of values and ratios. */
+const DIGITS = 4;
 
 /** A number with so many significant digits and no exponent; thousands are separated. */
 export function figure(value: number, digits: number): string {
@@ -17,14 +16,10 @@ export function figure(value: number, digits: number): string {
 }
 
 /** A median and its range: `8.3 (8.1–9)`; the median alone where there is no range. */
-export function spreadText({ median, min, max }: Spread, digits = VALUE_DIGITS): string {
-  const [middle, low, high] = [median, min, max].map((value) => figure(value, digits));
-  return low === high ? middle : `${middle} (${low}–${high})`;
-}
-
-/** A ratio with its range: `1.02 (0.98–1.1)`. */
-export function ratioText(ratio: Spread): string {
-  return spreadText(ratio, RATIO_DIGITS);
+export function spreadText({ median, min, max }: Spread, unit = ""): string {
+  const [middle, low, high] = [median, min, max].map((value) => figure(value, DIGITS));
+  const text = `${middle} ${unit}`.trimEnd();
+  return low === high ? text : `${text} (${low}–${high})`;
 }
 
 /** A goal: `≤ 1.05 × C`, `≥ 20 1/s`, `deno run ≤ 3 ms`. */
@@ -37,11 +32,7 @@ export function goalText({ side = OURS, by, atMost, atLeast }: Goal, { unit }: M
 /** What came of a goal: `1.02 × C (0.98–1.1)`. */
 export function resultText({ result, goal, measure }: Judgement): string {
   if (result === undefined) return goal.by === undefined ? "" : `no ${goal.by}`;
-  const digits = goal.by === undefined ? VALUE_DIGITS : RATIO_DIGITS;
-  const [middle, low, high] = [result.median, result.min, result.max]
-    .map((value) => figure(value, digits));
-  const text = `${middle} ${goal.by === undefined ? measure.unit : `× ${goal.by}`}`.trimEnd();
-  return low === high ? text : `${text} (${low}–${high})`;
+  return spreadText(result, goal.by === undefined ? measure.unit : `× ${goal.by}`);
 }
 
 /** Verdicts in a table. */

@@ -6,23 +6,37 @@ import { join } from "node:path";
 import { chart } from "./chart.ts";
 import { goalsChart } from "./goals_chart.ts";
 import { chartPlace, GOALS_CHART, markdown } from "./markdown.ts";
-import { readKept } from "./record.ts";
+import { type Kept, readKept } from "./record.ts";
 import type { Subject } from "./report.ts";
 
+/** The report's name, in its folder. */
+export const REPORT = "RESULTS.md";
+
+/** Everything that is made of results: texts by their places, from the report's folder on. */
+export function rendered(all: readonly Kept[]): Readonly<Record<string, string>> {
+  return {
+    [REPORT]: markdown(all),
+    [GOALS_CHART]: goalsChart(all),
+    ...Object.fromEntries(all.map((kept) => [chartPlace(kept.subject), chart(kept)])),
+  };
+}
+
 /**
- * Writes RESULTS.md and the charts.
+ * Writes the report and the charts, and removes the charts of results that aren't kept any more.
  *
- * @param folder where RESULTS.md is, and the folder of results
+ * @param folder where the report is, and the folder of results
  * @returns the report's path
  */
 export async function render(folder: string, subjects: readonly Subject[]): Promise<string> {
-  const all = await readKept(join(folder, "results"), subjects);
-  await Deno.mkdir(join(folder, "results"), { recursive: true });
-  for (const kept of all) {
-    await Deno.writeTextFile(join(folder, chartPlace(kept.subject)), chart(kept));
+  const results = join(folder, "results");
+  const texts = rendered(await readKept(results, subjects));
+  await Deno.mkdir(results, { recursive: true });
+  for (const [place, text] of Object.entries(texts)) {
+    await Deno.writeTextFile(join(folder, place), text);
   }
-  await Deno.writeTextFile(join(folder, GOALS_CHART), goalsChart(all));
-  const path = join(folder, "RESULTS.md");
-  await Deno.writeTextFile(path, markdown(all));
-  return path;
+  for await (const { name } of Deno.readDir(results)) {
+    const old = name.endsWith(".svg") && !Object.hasOwn(texts, `results/${name}`);
+    if (old) await Deno.remove(join(results, name));
+  }
+  return join(folder, REPORT);
 }

@@ -2,7 +2,7 @@
  * A result as a table for terminals.
  * @module
  */
-import { goalText, ratioText, resultText, sidesOf, spreadText, VERDICTS } from "./format.ts";
+import { goalText, resultText, sidesOf, spreadText, VERDICTS } from "./format.ts";
 import { judge, ratio } from "./judge.ts";
 import type { Kept } from "./record.ts";
 import { type Measure, OURS } from "./report.ts";
@@ -16,7 +16,7 @@ export function cells(measures: readonly Measure[]): string[][] {
     Object.hasOwn(measure.values, side) ? spreadText(spread(measure.values[side])) : "";
   const by = (measure: Measure, side: string) => {
     const result = ratio(measure, OURS, side);
-    return result === undefined ? "" : ratioText(result);
+    return result === undefined ? "" : spreadText(result);
   };
   return [
     ["", "unit", ...sides, ...others.map((side) => `by ${side}`)],

@@ -112,7 +112,7 @@ export type KernelProtocol = "linux64" | "linux32" | "pvh" | "multiboot" | "flat
 export type FlatMode = 16 | 32 | 64;
 
 /** A processor architecture. `Image` is what it's told of a loaded kernel, `Boot` what it makes of it. */
-export interface Architecture<Image, Boot> {
+export interface Architecture<Image, Boot> extends AttachedArchitecture {
   /** Its name as Deno.build.arch gives it. */
   readonly name: string;
   /** Linux's name for the console that the first of the platform's devices carries. */
@@ -159,6 +159,10 @@ export interface Architecture<Image, Boot> {
    * @returns what this host refused and the guest can do without, a line each
    */
   configureVcpus(kvm: Kvm, vcpus: readonly Vcpu[], boot: Boot): string[];
+}
+
+/** What the isolate of a vCPU asks of it. */
+export interface AttachedArchitecture {
   /** The virtual machine that another isolate made. */
   attachVm(spec: VmSpec): VmFd;
   /** The vCPU that another isolate made. */

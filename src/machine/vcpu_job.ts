@@ -2,10 +2,10 @@
  * What a vCPU's Worker does from its first message to its last.
  * @module
  */
-import { architecture } from "../arch/mod.ts";
+import { attached } from "../arch/attached.ts";
 import { Bus, PIO_SPACE_SIZE } from "../bus/mod.ts";
 import type { VcpuSpec, VmSpec } from "../kvm/mod.ts";
-import { GuestMemory, type GuestMemorySpec } from "../memory/mod.ts";
+import { GuestMemory, type GuestMemorySpec } from "../memory/guest_memory.ts";
 import {
   ExitCounts,
   RequestNote,
@@ -56,7 +56,7 @@ export function attachContext(
     memory,
     irq: irqLine,
     requests,
-    wiring: new Wiring(architecture.attachVm(job.vm), job.wiring),
+    wiring: new Wiring(attached.attachVm(job.vm), job.wiring),
     interrupted: () => control.requests !== 0,
     userModules,
   };
@@ -99,7 +99,7 @@ export function runVcpuJob(job: VcpuJob, userModules?: UserModules): VcpuStop {
   const memory = GuestMemory.attach(job.memory);
   const control = VcpuControl.attach(job.control);
   const requests = new RequestNote();
-  const vcpu = architecture.attachVcpu(job.vcpu);
+  const vcpu = attached.attachVcpu(job.vcpu);
   const buses = attachDevices(job, attachContext(job, memory, control, requests, userModules));
   const moments = new VcpuMoments(job.moments);
   moments.noteAttached();
@@ -113,7 +113,7 @@ export function runVcpuJob(job: VcpuJob, userModules?: UserModules): VcpuStop {
     describe: (reason) => ({
       reason,
       vcpu: vcpu.id,
-      details: architecture.describeExit(vcpu, memory),
+      details: attached.describeExit(vcpu, memory),
     }),
   });
 }

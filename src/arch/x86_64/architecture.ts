@@ -2,17 +2,10 @@
  * x86-64 as a machine sees it: the steps of this folder, behind the door that all architectures share.
  * @module
  */
-import {
-  describeExit,
-  type Kvm,
-  KVM_CAP,
-  type KvmCpuidEntry2,
-  Vcpu,
-  Vm,
-  type X86VcpuSpec,
-} from "../../kvm/mod.ts";
+import { type Kvm, KVM_CAP, type KvmCpuidEntry2 } from "../../kvm/mod.ts";
 import type { Architecture, PluggedDevices } from "../architecture.ts";
 import { POWER_REGISTERS } from "./acpi/mod.ts";
+import { attachedX86 } from "./attached.ts";
 import type { BootImage } from "./boot_image.ts";
 import type { BootState } from "./boot_registers.ts";
 import { apicIds, physicalAddressBits } from "./cpuid/mod.ts";
@@ -53,6 +46,7 @@ const NOTHING: PluggedDevices = { virtioMmio: [], pci: false };
 
 /** The x86-64 architecture. */
 export const x86_64: Architecture<BootImage, BootState> = {
+  ...attachedX86,
   name: "x86_64",
   serialConsole: "ttyS0",
   ramRanges,
@@ -103,15 +97,5 @@ export const x86_64: Architecture<BootImage, BootState> = {
       for (const { name, because } of skipped) notes.add(`this host refuses ${name}: ${because}`);
     }
     return [...notes];
-  },
-
-  attachVm: (spec) => Vm.attach(spec),
-
-  attachVcpu: (spec) => Vcpu.attach(spec as X86VcpuSpec),
-
-  describeExit(vcpu, memory) {
-    const read = (address: number, length: number) =>
-      memory.isRam(address, length) ? memory.readBytes(address, length) : undefined;
-    return describeExit(vcpu, read).text.split("\n");
   },
 };

@@ -84,7 +84,9 @@ for (const packed of [false, true]) {
       const chains = Array.from({ length: batch }, () => new DescriptorChain(queue.size));
       const layout = packed ? "packed" : "split";
       const name = `${layout}${indirect ? ", indirect" : ""}, batches of ${batch}`;
-      Deno.bench(name, { group: `${BUFFERS} buffers of ${PIECES} pieces` }, () => {
+      const group = `${BUFFERS} buffers of ${PIECES} pieces`;
+      const baseline = !packed && !indirect && batch === 1;
+      Deno.bench(name, { group, baseline }, () => {
         for (let done = 0; done < BUFFERS; done += batch) {
           offer(batch);
           for (let i = 0; i < batch; i++) {

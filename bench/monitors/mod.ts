@@ -55,8 +55,3 @@ function absence({ needs }: Monitor, search?: string): string | undefined {
   const remedy = needs.package === undefined ? "" : ` (Debian's package ${needs.package} has it)`;
   return `there is no ${needs.command} here${remedy}`;
 }
-
-/** The monitors that run programs of ours and are installed here, ours first. */
-export function installedMonitors(): readonly Monitor[] {
-  return monitorsFor({ program: "", parameters: {}, devices: {} }).monitors;
-}

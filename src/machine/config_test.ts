@@ -19,7 +19,7 @@ Deno.test("a kernel is all that a configuration needs", () => {
     modules: [],
     memory: 512 << 20,
     cpus: 1,
-    hugePages: "none",
+    hugePages: "auto",
     transport: "pci",
     console: "serial",
     devices: [],

@@ -121,8 +121,8 @@ export const Schema = v.strictObject({
     1,
   ),
   hugePages: v.optional(
-    v.picklist(["none", "transparent", "2M"], "one of none, transparent, 2M"),
-    "none",
+    v.picklist(["auto", "none", "transparent", "2M"], "one of auto, none, transparent, 2M"),
+    "auto",
   ),
   /**
    * How virtio devices are plugged in: `pci`; `mmio`, announced by ACPI; or `mmio-cmdline`, announced on a Linux

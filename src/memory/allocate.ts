@@ -18,9 +18,14 @@ import { GuestMemory } from "./guest_memory.ts";
  * the kernel finds some, `"2M"` takes reserved ones (vm.nr_hugepages) and fails where there are too few.
  *
  * Transparent ones are of no descriptor, and can't be shared with other processes: for a descriptor's pages nearly
- * all hosts have them switched off (shmem_enabled), for others they are there for the asking.
+ * all hosts have them switched off (shmem_enabled), for others they are there for the asking. `"auto"` takes them from
+ * 128 MiB on: a Linux that boots then faults some dozens of times where it did 25 000 times. A smaller guest may well
+ * be one of many that touch a few pages here and there, each of which would cost 2 MiB.
  */
-export type HugePages = "none" | "transparent" | "2M";
+export type HugePages = "auto" | "none" | "transparent" | "2M";
+
+/** How much RAM a guest has that gets huge pages unasked. */
+const AUTO_MINIMUM = 128 << 20;
 
 /** A piece of RAM as the guest sees it. */
 export interface RamRange {
@@ -76,8 +81,9 @@ export class GuestRam implements Disposable {
    * @throws {OutOfMemoryError} more than the host has, or too few reserved huge pages
    * @throws {RangeError} a range that is not whole pages
    */
-  static allocate(ranges: readonly RamRange[], hugePages: HugePages = "none"): GuestRam {
+  static allocate(ranges: readonly RamRange[], kind: HugePages = "none"): GuestRam {
     const total = ranges.reduce((sum, range) => sum + range.size, 0);
+    const hugePages = kind !== "auto" ? kind : total >= AUTO_MINIMUM ? "transparent" : "none";
     const { total: host } = Deno.systemMemoryInfo();
     if (total > host) {
       throw new OutOfMemoryError(

@@ -171,6 +171,16 @@ Deno.test({
   },
 });
 
+Deno.test("RAM gets huge pages unasked from 128 MiB on", () => {
+  const allocate = (...sizes: number[]) =>
+    GuestRam.allocate(sizes.map((size, i) => ({ guestAddress: i * 2 ** 32, size })), "auto");
+  using small = allocate(64 * MIB, 62 * MIB);
+  using large = allocate(64 * MIB, 64 * MIB);
+  assert.deepEqual([small.fds.length, large.fds.length], [2, 0]);
+  assert.deepEqual(small.memory.regions.map(({ anonymous }) => anonymous), [false, false]);
+  assert.deepEqual(large.memory.regions.map(({ anonymous }) => anonymous), [true, true]);
+});
+
 Deno.test("more memory than the host has is refused with both figures", () => {
   assert.throws(
     () => GuestRam.allocate([{ guestAddress: 0, size: 2 ** 46 }]),

@@ -26,7 +26,15 @@ const TIMEOUT = "15m";
 // Both layouts of virtqueues are used, and each transport with one of them.
 for (const [transport, packed] of [["pci", false], ["mmio", true]] as const) {
   const layout = packed ? "packed" : "split";
-  const machine = { ...LINUX, timeout: TIMEOUT, transport, memory: `${MEMORY}M` };
+  // What a memfd's pages take can be seen from outside.
+  const hugePages = "none";
+  const machine = {
+    ...LINUX,
+    timeout: TIMEOUT,
+    transport,
+    memory: `${MEMORY}M`,
+    hugePages,
+  } as const;
   vmTest(`a balloon takes and gives memory on ${transport} with ${layout} queues`, {
     ...machine,
     balloon: { stats: 1, packed },

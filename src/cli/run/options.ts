@@ -100,9 +100,9 @@ export const runOptions = {
   flatEntry: value("ADDR", parseAddress, "where a flat image is entered", "its first byte"),
   hugePages: choice(
     "KIND",
-    ["none", "transparent", "2M"],
+    ["auto", "none", "transparent", "2M"],
     "host pages behind the guest's RAM",
-    "none",
+    "transparent from 128M on",
   ),
   transport: choice(
     "KIND",

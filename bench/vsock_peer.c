@@ -5,8 +5,9 @@
  *     vsock_peer PATH              serves PATH_1 (takes all that comes), PATH_2 (gives without end), PATH_3 (gives back)
  *     vsock_peer PATH NANOSECONDS  does what tests/payloads/native/vsock_speed.c does, at the sockets of another one
  *
- * Who serves prints a line when it listens, and at the end of each connection to PATH_1 how many bytes came by it. A
- * stream is the same 64 KiB again and again, in which each word has its number.
+ * Instead of PATH there can be @CID: ports 1 to 3 of vsock(7), at that address; @-1 to serve at any. Who serves prints a
+ * line when it listens, and at the end of each connection to the first socket how many bytes came by it. A stream is the
+ * same 64 KiB again and again, in which each word has its number.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -19,9 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/vm_sockets.h>
 
 enum { PERIOD = 65536, SMALL = 4096, PING = 64, PORTS = 3, WARM_UP_PART = 8 };
 enum { PORT_SINK = 1, PORT_SOURCE = 2, PORT_ECHO = 3 };
@@ -29,13 +32,32 @@ enum { PORT_SINK = 1, PORT_SOURCE = 2, PORT_ECHO = 3 };
 static uint32_t pattern[PERIOD / 4];
 static uint32_t into[PERIOD / 4];
 
-static struct sockaddr_un address_of(const char *path, int port)
+union address {
+	struct sockaddr any;
+	struct sockaddr_un path;
+	struct sockaddr_vm vm;
+};
+
+/* A new socket for an address, which is filled in; its length is returned. */
+static socklen_t prepare(const char *place, int port, union address *address, int *fd)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int length = snprintf(address.sun_path, sizeof address.sun_path, "%s_%d", path, port);
-	if (length >= (int)sizeof address.sun_path)
-		errx(1, "the path is too long: %s", path);
-	return address;
+	memset(address, 0, sizeof *address);
+	socklen_t length = sizeof address->vm;
+	if (place[0] == '@') {
+		address->vm.svm_family = AF_VSOCK;
+		address->vm.svm_cid = (unsigned)strtol(place + 1, NULL, 10);
+		address->vm.svm_port = (unsigned)port;
+	} else {
+		length = sizeof address->path;
+		address->path.sun_family = AF_UNIX;
+		int size = (int)sizeof address->path.sun_path;
+		if (snprintf(address->path.sun_path, (size_t)size, "%s_%d", place, port) >= size)
+			errx(1, "the path is too long: %s", place);
+	}
+	*fd = socket(address->any.sa_family, SOCK_STREAM, 0);
+	if (*fd < 0)
+		err(1, "socket");
+	return length;
 }
 
 /* Takes what is there, at most `most` bytes; 0 at the end. `at` is how many came before. */
@@ -80,14 +102,15 @@ static void serve_connection(int fd, int port)
 	close(fd);
 }
 
-static void serve(const char *path)
+static void serve(const char *place)
 {
 	struct pollfd listeners[PORTS];
 	for (int i = 0; i < PORTS; i++) {
-		struct sockaddr_un address = address_of(path, i + 1);
-		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-		if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 8) != 0)
-			err(1, "%s", address.sun_path);
+		union address address;
+		int fd;
+		socklen_t length = prepare(place, i + 1, &address, &fd);
+		if (bind(fd, &address.any, length) != 0 || listen(fd, 8) != 0)
+			err(1, "port %d at %s", i + 1, place);
 		listeners[i] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	}
 	puts("listening");
@@ -141,12 +164,17 @@ static size_t round_trip(int fd, uint64_t done)
 	return 1;
 }
 
-static uint64_t run(const char *path, int port, size_t (*step)(int, uint64_t), uint64_t duration, uint64_t *elapsed)
+static uint64_t run(const char *place, int port, size_t (*step)(int, uint64_t), uint64_t duration, uint64_t *elapsed)
 {
-	struct sockaddr_un address = address_of(path, port);
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-		err(1, "%s", address.sun_path);
+	union address address;
+	int fd;
+	socklen_t length = prepare(place, port, &address, &fd);
+	/* On a host that is emulated itself, an answer takes more than the usual two seconds. */
+	struct timeval patience = { .tv_sec = 60 };
+	if (place[0] == '@' && setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience, sizeof patience) != 0)
+		err(1, "SO_VM_SOCKETS_CONNECT_TIMEOUT");
+	if (connect(fd, &address.any, length) != 0)
+		err(1, "port %d at %s", port, place);
 	uint64_t start = now();
 	uint64_t done = 0;
 	do {
@@ -160,11 +188,11 @@ static uint64_t run(const char *path, int port, size_t (*step)(int, uint64_t), u
 	return done;
 }
 
-static uint64_t measure(const char *name, const char *path, int port, size_t (*step)(int, uint64_t), uint64_t duration)
+static uint64_t measure(const char *name, const char *place, int port, size_t (*step)(int, uint64_t), uint64_t duration)
 {
 	uint64_t elapsed;
-	uint64_t warm_up = run(path, port, step, duration / WARM_UP_PART, &elapsed);
-	uint64_t done = run(path, port, step, duration, &elapsed);
+	uint64_t warm_up = run(place, port, step, duration / WARM_UP_PART, &elapsed);
+	uint64_t done = run(place, port, step, duration, &elapsed);
 	printf("%s=%" PRIu64 "/%" PRIu64 "\n", name, done, elapsed);
 	return warm_up + done;
 }
@@ -172,7 +200,7 @@ static uint64_t measure(const char *name, const char *path, int port, size_t (*s
 int main(int argc, char **argv)
 {
 	if (argc < 2 || argc > 3)
-		errx(1, "usage: vsock_peer PATH [NANOSECONDS]");
+		errx(1, "usage: vsock_peer PATH|@CID [NANOSECONDS]");
 	signal(SIGPIPE, SIG_IGN);
 	for (uint32_t i = 0; i < PERIOD / 4; i++)
 		pattern[i] = i;

@@ -9,45 +9,19 @@
  */
 import { join } from "node:path";
 import { type Extent, OURS, type Report, type Subject } from "../compare/report.ts";
-import { measures, type Picked, takeTurns } from "../compare/rounds.ts";
+import { measures, takeTurns } from "../compare/rounds.ts";
 import { denovisor, type Guest, guestTscKhz, runGuest, typed } from "../monitors/mod.ts";
-import { LineReader } from "../line_reader.ts";
-import { run, runText } from "../../src/rootfs/command.ts";
+import { compilePeer, HostSide, KINDS, pickRates, readRates } from "../vsock_rates.ts";
+import { runText } from "../../src/rootfs/command.ts";
 import { compile } from "../../tests/payloads/compile.ts";
 
 /** The other side. */
 const YARDSTICK = "Unix sockets in C";
 
-/** The kinds in the order in which they are done, by what those who do them call them. */
-const KINDS = ["to_host", "to_guest_64k", "round_trip", "to_guest_4k"] as const;
-
-/** How often something was done, or how many bytes went, in a second. */
-type Rates = Readonly<Record<typeof KINDS[number], number>>;
-
-const MIB = 2 ** 20;
-const GOAL = [{ atLeast: 1024 }];
 /** For a start and an end on a busy host, beside what is measured. */
 const PATIENCE_MS = 60_000;
 
-const throughput = (name: string, kind: typeof KINDS[number]): Picked<Rates> => ({
-  name,
-  unit: "MiB/s",
-  better: "more",
-  pick: (rates) => rates[kind] / MIB,
-  goals: GOAL,
-});
-
-const PICKED: readonly Picked<Rates>[] = [
-  throughput("guest to host, packets of 64 KiB", "to_host"),
-  throughput("host to guest, buffers of 64 KiB", "to_guest_64k"),
-  throughput("host to guest, buffers of 4 KiB", "to_guest_4k"),
-  {
-    name: "round trip of 64 bytes",
-    unit: "µs",
-    better: "less",
-    pick: (rates) => 1e6 / rates.round_trip,
-  },
-];
+const GOALS = [{ atLeast: 1024 }];
 
 export const vsock: Subject = {
   name: "vsock",
@@ -64,9 +38,7 @@ export const vsock: Subject = {
 async function measure(extent: Extent): Promise<Report> {
   const folder = await Deno.makeTempDir({ prefix: "denovisor-vsock-" });
   try {
-    const peer = join(folder, "vsock_peer");
-    const source = new URL("../vsock_peer.c", import.meta.url).pathname;
-    await run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", peer, source]);
+    const peer = await compilePeer(folder);
     const path = join(folder, "vsock");
     await using host = await HostSide.start(peer, path);
 
@@ -92,7 +64,7 @@ async function measure(extent: Extent): Promise<Report> {
       },
     }, extent);
     return {
-      measures: measures(rounds, PICKED),
+      measures: measures(rounds, pickRates(GOALS)),
       commands: {
         [OURS]: typed(denovisor, guest, { [guest.program]: "$GUEST", [path]: "$SOCKET" }),
         [YARDSTICK]: `vsock_peer $SOCKET ${yardstick[2]}`,
@@ -101,64 +73,5 @@ async function measure(extent: Extent): Promise<Report> {
     };
   } finally {
     await Deno.remove(folder, { recursive: true });
-  }
-}
-
-/** The lines `NAME=COUNT/TICKS`, as rates. @param clock ticks in a second */
-function readRates(text: string, clock: number): Rates {
-  const rate = (kind: string): number => {
-    const match = new RegExp(`^${kind}=(\\d+)/(\\d+)$`, "m").exec(text);
-    if (match === null) throw new Error(`${kind} was not told, but: ${text}`);
-    return Number(match[1]) / Number(match[2]) * clock;
-  };
-  const [to_host, to_guest_64k, round_trip, to_guest_4k] = KINDS.map(rate);
-  return { to_host, to_guest_64k, round_trip, to_guest_4k };
-}
-
-/** The program at the host's sockets, until it's disposed of. */
-class HostSide implements AsyncDisposable {
-  readonly #over = new AbortController();
-  readonly #child: Deno.ChildProcess;
-  readonly #lines: LineReader;
-
-  private constructor(program: string, path: string) {
-    const { signal } = this.#over;
-    const command = new Deno.Command(program, { args: [path], stdout: "piped", signal });
-    this.#child = command.spawn();
-    this.#lines = new LineReader(this.#child.stdout);
-  }
-
-  /** Starts it, and waits until it listens. */
-  static async start(program: string, path: string): Promise<HostSide> {
-    const side = new HostSide(program, path);
-    try {
-      await side.#line();
-      return side;
-    } catch (error) {
-      await side[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  /**
-   * Compares what was sent, as `sent=` in `text` says, with what came on the two connections that it went by: one that
-   * warmed up, and one that counted.
-   *
-   * @throws {Error} when some of it has not come
-   */
-  async expect(text: string): Promise<void> {
-    const sent = Number(/^sent=(\d+)$/m.exec(text)?.[1]);
-    const came = Number(await this.#line()) + Number(await this.#line());
-    if (came !== sent) throw new Error(`${sent} bytes were sent to the host, and ${came} came`);
-  }
-
-  #line(): Promise<string> {
-    return this.#lines.next("the program at the host's sockets");
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#over.abort();
-    await this.#child.status;
-    await this.#lines.cancel();
   }
 }

@@ -2,16 +2,10 @@
  * What KVM's descriptors have in common: one owner, typed calls, capabilities and attributes.
  * @module
  */
-import {
-  type Bytes,
-  createMemFd,
-  Fd,
-  ioctl,
-  ioctlValue,
-  PAGE_SIZE,
-  SharedMapping,
-  SysError,
-} from "../ffi/mod.ts";
+import { SysError } from "../ffi/errno.ts";
+import { Fd } from "../ffi/fd.ts";
+import { type Bytes, ioctl, ioctlValue } from "../ffi/ioctl.ts";
+import { createMemFd, PAGE_SIZE, SharedMapping } from "../ffi/mapping.ts";
 import {
   KVM_ENABLE_CAP,
   KVM_GET_DEVICE_ATTR,

@@ -2,7 +2,7 @@
  * What can go wrong with KVM beyond a failed call ({@linkcode SysError}).
  * @module
  */
-import { EACCES, EBUSY, ENODEV, ENOENT, ENOTTY, ENXIO, EPERM, SysError } from "../ffi/mod.ts";
+import { EACCES, EBUSY, ENODEV, ENOENT, ENOTTY, ENXIO, EPERM, SysError } from "../ffi/errno.ts";
 
 /** Why KVM can't be used. */
 export type KvmUnavailableReason =

@@ -2,7 +2,7 @@
  * KVM on x86-64: `/dev/kvm` and what guests can be given there.
  * @module
  */
-import { E2BIG, SysError } from "../ffi/mod.ts";
+import { E2BIG, SysError } from "../ffi/errno.ts";
 import {
   KVM_GET_EMULATED_CPUID,
   KVM_GET_MSR_FEATURE_INDEX_LIST,

@@ -2,7 +2,7 @@
  * x86: the calls with lists of MSRs and CPUID leaves, which more than one descriptor takes.
  * @module
  */
-import { E2BIG, SysError } from "../ffi/mod.ts";
+import { E2BIG, SysError } from "../ffi/errno.ts";
 import { KvmCpuid2, type KvmCpuidEntry2, KvmMsrs } from "./bindings/x86.ts";
 import { MsrError } from "./errors.ts";
 

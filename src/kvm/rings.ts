@@ -5,7 +5,7 @@
  * the vCPU's own isolate between two entries; the dirty ring also by another one, with acquire and release.
  * @module
  */
-import { PAGE_SIZE, SharedMapping } from "../ffi/mod.ts";
+import { PAGE_SIZE, SharedMapping } from "../ffi/mapping.ts";
 import {
   KVM_DIRTY_GFN_F_DIRTY,
   KVM_DIRTY_GFN_F_RESET,

@@ -2,7 +2,7 @@
  * KVM itself: `/dev/kvm`, as far as all architectures have it.
  * @module
  */
-import { Fd, O_RDWR } from "../ffi/mod.ts";
+import { Fd, O_RDWR } from "../ffi/fd.ts";
 import {
   KVM_API_VERSION,
   KVM_CHECK_EXTENSION,

@@ -4,7 +4,9 @@
  * "Sets it" takes what the getter gave, or any part of it; what is left out becomes zero, as in a C struct.
  * @module
  */
-import { E2BIG, type Fd, type SharedMapping, SysError } from "../ffi/mod.ts";
+import { E2BIG, SysError } from "../ffi/errno.ts";
+import type { Fd } from "../ffi/fd.ts";
+import type { SharedMapping } from "../ffi/mapping.ts";
 import { KVM_INTERRUPT, KVM_TRANSLATE, KvmInterrupt, KvmTranslation } from "./bindings/mod.ts";
 import {
   KVM_GET_DEBUGREGS,

@@ -7,16 +7,10 @@
  * other isolates wait.
  * @module
  */
-import {
-  E2BIG,
-  EAGAIN,
-  EINTR,
-  errno,
-  type Fd,
-  ioctlRaw,
-  SharedMapping,
-  SysError,
-} from "../ffi/mod.ts";
+import { E2BIG, EAGAIN, EINTR, errno, SysError } from "../ffi/errno.ts";
+import type { Fd } from "../ffi/fd.ts";
+import { ioctlRaw } from "../ffi/ioctl.ts";
+import { SharedMapping } from "../ffi/mapping.ts";
 
 import {
   KVM_GET_MP_STATE,

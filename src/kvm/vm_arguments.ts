@@ -2,7 +2,7 @@
  * What the calls on a virtual machine take, in terms of addresses and numbers, and how it becomes structs.
  * @module
  */
-import { PAGE_SIZE } from "../ffi/mod.ts";
+import { PAGE_SIZE } from "../ffi/mapping.ts";
 import {
   KVM_IOEVENTFD_FLAG_DATAMATCH,
   KVM_IOEVENTFD_FLAG_PIO,

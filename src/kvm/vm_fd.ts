@@ -2,7 +2,8 @@
  * A virtual machine, as far as all architectures have it: memory, interrupts, notifications, devices.
  * @module
  */
-import { ENODEV, Fd, SysError } from "../ffi/mod.ts";
+import { ENODEV, SysError } from "../ffi/errno.ts";
+import { Fd } from "../ffi/fd.ts";
 import {
   KVM_CHECK_EXTENSION,
   KVM_CLEAR_DIRTY_LOG,

@@ -6,7 +6,8 @@
  * @module
  */
 import { DeviceLock } from "../bus/mod.ts";
-import { KVM_IRQ_ROUTING, type VmFd } from "../kvm/mod.ts";
+import { KVM_IRQ_ROUTING } from "../kvm/bindings/irq.ts";
+import type { VmFd } from "../kvm/vm_fd.ts";
 import type { Doorbell, MachineWiring } from "../../devices/device.ts";
 
 /** One entry of KVM's routing table. */

@@ -12,7 +12,7 @@
  * Addresses and lengths are numbers: 2^53 is beyond any guest's physical address space.
  * @module
  */
-import { bufferAddress } from "../ffi/mod.ts";
+import { bufferAddress } from "../ffi/mapping.ts";
 
 /** Backing of one piece of RAM: where it is for the guest, and where its bytes are for us. */
 export interface MemoryRegionSpec {

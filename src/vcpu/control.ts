@@ -14,7 +14,7 @@
  * @module
  */
 import { waitForChange } from "../bus/mod.ts";
-import { kickThread } from "../ffi/mod.ts";
+import { kickThread } from "../ffi/signal.ts";
 
 /** A vCPU has to park until it is resumed. */
 export const REQUEST_PAUSE = 1;

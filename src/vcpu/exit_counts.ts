@@ -2,7 +2,7 @@
  * How often a vCPU left its guest, by reason: written by its Worker, read by anyone.
  * @module
  */
-import { exitReasonName } from "../kvm/mod.ts";
+import { exitReasonName } from "../kvm/bindings/exit.ts";
 
 /** More than KVM has reasons; a newer one is counted in the last place. */
 const SLOTS = 64;

@@ -7,14 +7,14 @@
  * @module
  */
 import type { Bus } from "../bus/mod.ts";
-import { currentThread } from "../ffi/mod.ts";
+import { currentThread } from "../ffi/signal.ts";
 import {
   exitReasonName,
   KVM_EXIT,
   KVM_EXIT_IO_IN,
   KVM_SYSTEM_EVENT,
-  type VcpuFd,
-} from "../kvm/mod.ts";
+} from "../kvm/bindings/exit.ts";
+import type { VcpuFd } from "../kvm/vcpu_fd.ts";
 import { REQUEST_PAUSE, REQUEST_STOP, type VcpuControl } from "./control.ts";
 import type { ExitCounts } from "./exit_counts.ts";
 import type { RequestNote } from "./requests.ts";

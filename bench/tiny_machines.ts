@@ -4,7 +4,7 @@
  * For bench/subjects/density.ts.
  * @module
  */
-import { Machine, type StartConfig } from "../mod.ts";
+import { Machine, type StartConfig, WorkerPool } from "../mod.ts";
 import { IDLE } from "./idleness.ts";
 import { type ProcessMemory, readMemory } from "./process_memory.ts";
 
@@ -33,8 +33,8 @@ export interface Many {
 /** When a guest is not idle by then, it never is. */
 const PATIENCE = "60s";
 
-async function startIdle(config: StartConfig): Promise<Machine> {
-  const machine = await Machine.start(config);
+async function startIdle(config: StartConfig, workers: WorkerPool): Promise<Machine> {
+  const machine = await Machine.start(config, { workers });
   try {
     await machine.console.expect(IDLE, { timeout: PATIENCE });
     return machine;
@@ -46,14 +46,15 @@ async function startIdle(config: StartConfig): Promise<Machine> {
 
 /** Starts machines and stops each when its guest is idle, so many at a time. */
 async function measureRate(wish: Wish & { kind: "rate" }): Promise<Rate> {
+  using workers = new WorkerPool({ idle: wish.concurrency });
   // The first one reads the program and compiles it.
-  await (await startIdle(wish.config))[Symbol.asyncDispose]();
+  await (await startIdle(wish.config, workers))[Symbol.asyncDispose]();
   const began = performance.now();
   const until = began + wish.seconds * 1000;
   let machines = 0;
   await Promise.all(Array.from({ length: wish.concurrency }, async () => {
     do {
-      await using _machine = await startIdle(wish.config);
+      await using _machine = await startIdle(wish.config, workers);
       machines++;
     } while (performance.now() < until);
   }));
@@ -62,13 +63,14 @@ async function measureRate(wish: Wish & { kind: "rate" }): Promise<Rate> {
 
 /** Starts machines until there are as many as wanted, or one can't be started. */
 async function measureMany({ config, most }: Wish & { kind: "many" }): Promise<Many> {
+  using workers = new WorkerPool({ idle: 0 });
   await using stack = new AsyncDisposableStack();
   const machines: Machine[] = [];
   const began = performance.now();
   let reason: string | undefined;
   while (machines.length < most && reason === undefined) {
     try {
-      machines.push(stack.use(await startIdle(config)));
+      machines.push(stack.use(await startIdle(config, workers)));
     } catch (error) {
       reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     }

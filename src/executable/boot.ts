@@ -69,6 +69,23 @@ function startWorker(path: string, offset: number, length: number): void {
   (0, eval)(`${new TextDecoder().decode(bytes)}\n//# sourceURL=denovisor/worker.js`);
 }
 
+/** The same for a Worker that is posted its bundle's bytes, once they are known to be right. */
+function startPosted(): void {
+  const scope = globalThis as unknown as {
+    onmessage: ((event: MessageEvent<Uint8Array<ArrayBuffer>>) => void) | null;
+  };
+  scope.onmessage = ({ data }) => {
+    scope.onmessage = null;
+    (0, eval)(`${new TextDecoder().decode(data)}\n//# sourceURL=denovisor/worker.js`);
+  };
+}
+
+/** The URL of a module that is a call of a function. */
+function callOf(program: (...args: never) => void, args: readonly unknown[] = []): string {
+  const list = JSON.stringify(args).slice(1, -1);
+  return `data:text/javascript,${encodeURIComponent(`(${program})(${list})`)}`;
+}
+
 const path = Deno.execPath();
 const region = read(LAYOUT.offset, LAYOUT.length);
 const digest = digestOf(region);
@@ -77,8 +94,7 @@ const parts: Parts = {
   build: LAYOUT.build,
   worker(name) {
     const [offset, length] = LAYOUT.workers[name];
-    const args = JSON.stringify([SELF, LAYOUT.offset + offset, length]);
-    return `data:text/javascript,${encodeURIComponent(`(${startWorker})(...${args})`)}`;
+    return callOf(startWorker, [SELF, LAYOUT.offset + offset, length]);
   },
   early(name) {
     if (name !== "vcpu") return undefined;
@@ -86,10 +102,7 @@ const parts: Parts = {
     spare = undefined;
     return worker;
   },
-  asset(name) {
-    const [offset, length] = LAYOUT.assets[name];
-    return region.slice(offset, offset + length);
-  },
+  asset: (name) => bytesOf(LAYOUT.assets[name]),
   async verify() {
     const before = LAYOUT.size - DIGEST_SIZE;
     const [actual, expected] = [await digestOf(read(0, before)), read(before, DIGEST_SIZE).toHex()];
@@ -110,6 +123,11 @@ function partOf(name: string): unknown {
   return value;
 }
 
+/** A copy of a part's bytes. */
+function bytesOf([offset, length]: Extent): Uint8Array<ArrayBuffer> {
+  return region.slice(offset, offset + length);
+}
+
 function textOf([offset, length]: Extent): string {
   return new TextDecoder().decode(region.subarray(offset, offset + length));
 }
@@ -118,18 +136,22 @@ function textOf([offset, length]: Extent): string {
 let spare: Worker | undefined;
 
 async function start(): Promise<void> {
-  if (await digest !== LAYOUT.sha256) refuse("its SHA-256 is not the one it was built with");
-  const shared = globalThis as { [PARTS]?: Parts; [MAIN]?: Main };
-  shared[PARTS] = parts;
-  // A run needs one; it comes up on another processor while this one reads the program.
+  // A run needs one. To make it blocks this isolate, and meanwhile another thread reads all parts for their digest.
   if (Deno.args[0] === "run") {
-    spare = new Worker(parts.worker("vcpu"), { type: "module", name: "vcpu0" });
+    spare = new Worker(callOf(startPosted), { type: "module", name: "vcpu0" });
     // Whoever asks for one starts another, and is told what is wrong.
     spare.onerror = (event) => {
       event.preventDefault();
       spare = undefined;
     };
   }
+  if (await digest !== LAYOUT.sha256) refuse("its SHA-256 is not the one it was built with");
+  if (spare !== undefined) {
+    const program = bytesOf(LAYOUT.workers.vcpu);
+    spare.postMessage(program, [program.buffer]);
+  }
+  const shared = globalThis as { [PARTS]?: Parts; [MAIN]?: Main };
+  shared[PARTS] = parts;
   const define = (name: string, value: (part: string) => unknown) =>
     Object.defineProperty(globalThis, name, { value });
   define(PART_FUNCTIONS.now, partOf);

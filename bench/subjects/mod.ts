@@ -6,9 +6,11 @@
 import type { Subject } from "../compare/report.ts";
 import { block } from "./block.ts";
 import { boot } from "./boot.ts";
+import { density } from "./density.ts";
 import { exits } from "./exits.ts";
 import { idle } from "./idle.ts";
 import { interrupt } from "./interrupt.ts";
+import { memory } from "./memory.ts";
 import { net } from "./net.ts";
 import { smp } from "./smp.ts";
 import { soak } from "./soak.ts";
@@ -22,6 +24,8 @@ export const SUBJECTS: readonly Subject[] = [
   interrupt,
   start,
   boot,
+  memory,
+  density,
   block,
   net,
   vsock,

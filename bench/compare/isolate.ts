@@ -10,8 +10,8 @@ import { CHECKOUT } from "../../tests/lab/mod.ts";
 import { type Kept, parseKept } from "./record.ts";
 import type { Subject } from "./report.ts";
 
-/** Memory for a guest beside the lab's own, and a disk for what is too big for memory. */
-const LAB_OPTIONS = ["--memory", "6G", "--scratch", "8G"];
+/** Memory for a guest beside the lab's own, a disk for what is too big for memory, and patience on a busy host. */
+const LAB_OPTIONS = ["--memory", "6G", "--scratch", "8G", "--boot-timeout", "300"];
 /** How often the lab is tried: its emulator now and then loses an interrupt, or crashes its kernel. */
 const LAB_TRIES = 3;
 

@@ -66,6 +66,8 @@ export interface Subject {
   readonly extent: Pick<Extent, "seconds" | "rounds">;
   /** Whether it takes so long that it is only run when it's asked for by its name. */
   readonly long?: boolean;
+  /** Puts into the user's cache what measuring takes from there; called where there's a network, as the lab has none. */
+  readonly fetch?: () => Promise<void>;
   /**
    * Measures.
    *

@@ -82,6 +82,7 @@ async function measure(
   await install(subject);
   const place = await placeFor(subject);
   const extent = ["--seconds", String(seconds), "--rounds", String(rounds)];
+  if (place === "the lab") await subject.fetch?.();
   const commit = await describeCommit();
   return {
     ...await measureApart({ subject, place, entry, options: extent }, say),

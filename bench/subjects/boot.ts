@@ -52,6 +52,10 @@ export const boot: Subject = {
   rig: "lab",
   needs: { gcc: "gcc", "qemu-system-x86_64": "qemu-system-x86", lkvm: "kvmtool" },
   extent: { seconds: 300, rounds: 3 },
+  async fetch() {
+    await vmlinuxAsset("cloud");
+    await initramfs();
+  },
   measure: (extent) => measureBoots(extent, WAYS),
 };
 

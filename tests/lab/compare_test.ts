@@ -20,5 +20,6 @@ Deno.test("a comparison that needs a stock kernel is made where one runs, and it
   assert.equal(kept.place, runsStockKernels ? "this machine" : "the lab");
   assert.match(kept.host.processor, runsStockKernels ? /./ : /QEMU TCG/);
   assert.deepEqual(kept.report.measures[0].values, { denovisor: [1, 4, 5], C: [4, 6, 12] });
+  assert.equal(/^far: fetched$/m.test(decoder.decode(stderr)), !runsStockKernels);
   assert.equal(/in the lab, for this host/.test(decoder.decode(stderr)), !runsStockKernels);
 });

@@ -61,7 +61,14 @@ export const FAKES: readonly Subject[] = [
     return { ...rest, measures: [{ ...measure, values: { ...measure.values, C: [1] } }] };
   }),
   subject("slow", slow, { long: true }),
-  subject("far", quick, { rig: "lab", long: true }),
+  subject("far", quick, {
+    rig: "lab",
+    long: true,
+    fetch: () => {
+      Deno.stderr.writeSync(new TextEncoder().encode("far: fetched\n"));
+      return Promise.resolve();
+    },
+  }),
 ];
 
 if (import.meta.main) {

@@ -31,9 +31,9 @@ export interface Executable {
 const NAME_MAX = 255;
 
 /**
- * How Deno is started: by a name that means nothing to it. Nothing is fetched, no configuration is looked for, no
- * compiled code is (it would be in a cache, which there is not), and nobody is asked for permissions; all are given, for what opens libraries can do everything anyway, and Deno lets
- * nothing less read /proc, /sys and /dev.
+ * How Deno is started: by a name that means nothing to it. Nothing is fetched, no configuration is looked for, and no
+ * compiled code, which a cache would hold that there is not. Nobody is asked for permissions; all are given, for what
+ * opens libraries can do everything anyway, and Deno lets nothing less read /proc, /sys and /dev.
  */
 const DENO_ARGS = [
   "denovisor",

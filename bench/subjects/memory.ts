@@ -130,6 +130,8 @@ export async function measure(
     ),
     notes: [
       ...notes,
+      "A second after its start, denovisor gives its program's pages back to the host's page cache; " +
+      "what it has used since is mapped again, and counts.",
       "Several machines in one process are started by the library, from the source tree " +
       "(bench/idle_machines.ts).",
     ],

@@ -9,6 +9,7 @@ import * as fd from "./fd.ts";
 import * as file from "./file.ts";
 import * as inet from "./inet.ts";
 import * as lock from "./file_lock.ts";
+import * as program from "./program_abi.ts";
 import * as scope from "./io_scope.ts";
 import * as uring from "./io_uring_abi.ts";
 import * as vectors from "./io_vectors.ts";
@@ -33,6 +34,7 @@ const RENAMED: Readonly<Record<string, string>> = {
 const HEADERS = [
   "errno.h",
   "fcntl.h",
+  "malloc.h",
   "poll.h",
   "stddef.h",
   "stdint.h",
@@ -47,6 +49,8 @@ const HEADERS = [
   "termios.h",
   "net/if.h",
   "netinet/in.h",
+  "linux/auxvec.h",
+  "linux/elf.h",
   "linux/falloc.h",
   "linux/fs.h",
   "linux/if_tun.h",
@@ -122,7 +126,7 @@ const ignore = !hasCompilerAndHeaders();
 const needs = ignore ? " (needs gcc and linux-libc-dev)" : "";
 
 const modules = { ...errno, ...fd, ...file, ...lock, ...scope, ...uring, ...vectors, ...socket };
-const facts = Object.entries({ ...modules, ...inet, ...tap, ...terminal })
+const facts = Object.entries({ ...modules, ...inet, ...tap, ...terminal, ...program })
   .flatMap(([name, value]) => factsOf(name, value))
   .filter(([name]) => !NEWER.includes(name));
 

@@ -7,9 +7,8 @@
  * @module
  */
 import { libc } from "./libc.ts";
+import { M_TRIM_THRESHOLD } from "./program_abi.ts";
 
-/** mallopt(3): the bytes free at a heap's end from which on they're given back. */
-const M_TRIM_THRESHOLD = -1;
 /** glibc's own default. */
 const TRIM_THRESHOLD = 128 << 10;
 

@@ -8,18 +8,15 @@
  */
 import { PAGE_SIZE } from "./mapping.ts";
 import { libc } from "./libc.ts";
-
-/** getauxval(3): the program headers in this process's memory, and their number (linux/auxvec.h). */
-const AT_PHDR = 3n;
-const AT_PHNUM = 5n;
-
-/** Elf64_Phdr (elf(5)): its size, and where its fields are. */
-const PHDR = { size: 56, type: 0, flags: 4, address: 16, memorySize: 40 } as const;
-const PT_LOAD = 1;
-const PT_PHDR = 6;
-const PF_W = 2;
-
-const MADV_DONTNEED = 4;
+import {
+  AT_PHDR,
+  AT_PHNUM,
+  elf64_phdr as PHDR,
+  MADV_DONTNEED,
+  PF_W,
+  PT_LOAD,
+  PT_PHDR,
+} from "./program_abi.ts";
 
 /**
  * Gives back the pages of the program's code and constants, which are all in its file.
@@ -41,8 +38,8 @@ export function releaseProgramPages(): number {
 
 /** The segments of this program that can't be written to, as whole pages inside of them. */
 function constantSegments(): { readonly address: bigint; readonly size: number }[] {
-  const first = libc.getauxval(AT_PHDR);
-  const count = Number(libc.getauxval(AT_PHNUM));
+  const first = libc.getauxval(BigInt(AT_PHDR));
+  const count = Number(libc.getauxval(BigInt(AT_PHNUM)));
   const pointer = Deno.UnsafePointer.create(first);
   if (pointer === null) return [];
   // SAFETY: the kernel says that these are there, and they stay for as long as the process lives.
@@ -50,10 +47,10 @@ function constantSegments(): { readonly address: bigint; readonly size: number }
   const headers = Array.from({ length: count }, (_, i) => {
     const view = new DataView(bytes, i * PHDR.size, PHDR.size);
     return {
-      type: view.getUint32(PHDR.type, true),
-      flags: view.getUint32(PHDR.flags, true),
-      address: view.getBigUint64(PHDR.address, true),
-      size: view.getBigUint64(PHDR.memorySize, true),
+      type: view.getUint32(PHDR.p_type, true),
+      flags: view.getUint32(PHDR.p_flags, true),
+      address: view.getBigUint64(PHDR.p_vaddr, true),
+      size: view.getBigUint64(PHDR.p_memsz, true),
     };
   });
   const own = headers.find(({ type }) => type === PT_PHDR);

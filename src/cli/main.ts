@@ -9,9 +9,8 @@ import { pastOf, say, type System, system } from "./system.ts";
 
 /** Does what the command line says. @returns the exit status */
 export async function main(args: readonly string[]): Promise<number> {
-  const loaded = performance.now();
   try {
-    return await doAs(args, { ...system, past: () => pastOf(loaded) });
+    return await doAs(args, { ...system, past: pastOf });
   } catch (error) {
     say(system, messageOf(error));
     return statusOf(error);

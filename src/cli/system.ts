@@ -49,8 +49,12 @@ export interface System {
   suspend(): void;
   /** Ends the process at once. */
   exit(status: number): void;
-  /** What it has done so far; absent where that is nothing that can be told. */
-  past?(): Past;
+  /**
+   * What it has done so far; absent where that is nothing that can be told.
+   *
+   * @param loaded when the program had been loaded, as performance.now() tells time
+   */
+  past?(loaded: number): Past;
 }
 
 function output(stream: typeof Deno.stdout): Output {

@@ -37,7 +37,7 @@ export async function runWith(
     await using rootfs = await rootfsOf(kernel, options, system);
     const request = await requestOf(kernel, options, rootfs);
     const understood = performance.now();
-    const past = options.timeline === undefined ? undefined : system.past?.();
+    const past = options.timeline === undefined ? undefined : system.past?.(began);
     const result = await runMachine(request, system, create);
     if (options.timeline !== undefined) {
       const whole = past === undefined ? result.timeline : wholeTimeline(past, understood, result);

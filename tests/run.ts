@@ -88,7 +88,7 @@ const FILES_PER_LAB = { direct: 10, guest: 3 };
 /** Direct tests that say nothing more in the lab: of comparisons, whose figures mean nothing there, and of `deno test`. */
 const NOT_IN_LAB = [
   KILL_TEST,
-  ...["speed", "start", "vm_test"].map((name) => `${DIRECT_TESTS}/${name}_test.ts`),
+  ...["compare", "speed", "start", "vm_test"].map((name) => `${DIRECT_TESTS}/${name}_test.ts`),
 ];
 /** Tests that fetch packages. */
 const ASSET_TESTS = "tests/assets";

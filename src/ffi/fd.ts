@@ -66,6 +66,17 @@ export class Fd implements Disposable {
     libc.close(raw);
   }
 
+  /**
+   * Closes it in another thread, where the kernel takes its time for that; this isolate goes on meanwhile. A second
+   * call does nothing.
+   */
+  async closeElsewhere(): Promise<void> {
+    if (this.#raw < 0) return;
+    const raw = this.#raw;
+    this.#raw = -1;
+    await libc.close_elsewhere(raw);
+  }
+
   /** The same as {@link close}. */
   [Symbol.dispose](): void {
     this.close();

@@ -55,10 +55,15 @@ export abstract class KvmDescriptor implements Disposable {
 
   /** Closes the descriptor where this object owns it. A second call does nothing. */
   [Symbol.dispose](): void {
+    this.letGo()?.close();
+  }
+
+  /** Gives up everything but the descriptor, which the caller closes where there is one to own. */
+  protected letGo(): Fd | undefined {
     this.#raw = -1;
     this.#scratch?.release();
     this.#scratch = undefined;
-    this.#owned?.close();
+    return this.#owned;
   }
 
   /** ioctl with a struct as its argument. @throws {SysError} */

@@ -33,7 +33,7 @@ export interface OwnedSource {
 /** The longest time that a loop looks, in nanoseconds: about what it costs to be put to sleep and woken. */
 export const LONGEST_LOOK = 50_000;
 /** What a look is worth that finds something, in nanoseconds: less than the sleep and the exit that it saves. */
-const WORTH = 10_000;
+const WORTH = 20_000;
 /** The most that is in the account, in nanoseconds. */
 const MOST_CREDIT = 2 * LONGEST_LOOK;
 /** The most waits that go by without a look. */

@@ -138,6 +138,8 @@ async function sidesOf(way: Way, files: Files, note: (text: string) => void): Pr
     [initrd]: "$INITRD",
     [minimum]: "$MINIMUM",
     [EXECUTABLE]: "dist/denovisor",
+    [Deno.execPath()]: "deno",
+    [new URL("../../src/cli/main.ts", import.meta.url).pathname]: "src/cli/main.ts",
   };
   const choice = monitorsFor(guest);
   for (const text of choice.notes) note(text);

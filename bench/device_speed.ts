@@ -48,7 +48,7 @@ export class SpeedGuest<Kind extends string> {
 
   /** What it prints when it runs. @throws {CommandError} when it fails, as it does where something is wrong */
   run(monitor: Monitor, guest: Guest): Promise<string> {
-    return runGuest(monitor, guest, PATIENCE_MS + 2000 * this.#seconds * this.#kinds.length);
+    return runGuest(monitor, guest, PATIENCE_MS + 4000 * this.#seconds * this.#kinds.length);
   }
 
   /** The lines `NAME=COUNT/TICKS` of what it has printed. @throws {Error} when one isn't there */

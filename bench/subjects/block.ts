@@ -38,7 +38,7 @@ export const block: Subject = {
     "cache, which has the whole file, and past it (O_DIRECT).",
   rig: "direct",
   needs: { "gcc": "gcc", "qemu-system-x86_64": "qemu-system-x86" },
-  extent: { seconds: 40, rounds: 10 },
+  extent: { seconds: 32, rounds: 5 },
   measure,
 };
 

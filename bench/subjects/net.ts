@@ -34,7 +34,7 @@ export const net: Subject = {
     "trips, between a guest that drives its card natively and a program in C on the host's side.",
   rig: "direct",
   needs: { "gcc": "gcc", "ip": "iproute2", "qemu-system-x86_64": "qemu-system-x86" },
-  extent: { seconds: 30, rounds: 10 },
+  extent: { seconds: 20, rounds: 5 },
   measure,
 };
 

@@ -73,7 +73,8 @@ export class IoServer {
   }
 
   #hasMail(): boolean {
-    return this.#posted !== undefined && Atomics.load(this.#posted, 0) !== this.#taken;
+    // A message may be here before the number is that tells of it.
+    return this.#posted !== undefined && Atomics.load(this.#posted, 0) > this.#taken;
   }
 
   #end(number: number, session: IoSession): void {

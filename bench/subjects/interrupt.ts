@@ -12,8 +12,8 @@ const C = "C";
 const C_EPOLL = "C with epoll";
 /** What C may be outdone by in the median. */
 const BY_C = 1.1;
-/** Enough for the compiler of hot JavaScript to have done its work. */
-const WARM_UP = 5000;
+/** Enough for the compiler of hot JavaScript to have done its work on an event loop's turn: about two seconds. */
+const WARM_UP = 40_000;
 
 export const interrupt: Subject = {
   name: "interrupt",
@@ -26,7 +26,7 @@ export const interrupt: Subject = {
     "beside one in C that blocks in read, and one that uses epoll as a server of several devices does.",
   rig: "direct",
   needs: { gcc: "gcc", as: "binutils" },
-  extent: { seconds: 30, rounds: 12 },
+  extent: { seconds: 12, rounds: 12 },
   measure: (extent) => measureInterrupts(extent),
 };
 
@@ -48,7 +48,10 @@ export async function measureInterrupts(extent: Extent, warmUp = WARM_UP): Promi
       [C]: sides.cCommand(work, "read"),
       [C_EPOLL]: sides.cCommand(work, "epoll"),
     },
-    notes: [`${work.count} interrupts of each way in each turn, after ${work.warmUp}.`],
+    notes: [
+      `${work.count} interrupts of each way in each turn; denovisor is timed after ${work.warmUp}, ` +
+      "when its code has been compiled as far as it will be.",
+    ],
   };
 }
 

@@ -25,7 +25,7 @@ export const smp: Subject = {
     "vCPU and a lock for each device, C has threads and no locks.",
   rig: "direct",
   needs: { gcc: "gcc", as: "binutils" },
-  extent: { seconds: 40, rounds: 12 },
+  extent: { seconds: 16, rounds: 12 },
   measure: (extent) => measureSmp(extent),
 };
 
@@ -50,7 +50,10 @@ export async function measureSmp(extent: Extent, warmUp?: number): Promise<Repor
       [OURS]: "deno task compare smp",
       [C]: `${sides.cCommand(one)}; ${sides.cCommand(two)}`,
     },
-    notes: [`Each vCPU makes ${one.count} exits of each kind in each turn, after ${one.warmUp}.`],
+    notes: [
+      `Each vCPU makes ${one.count} exits of each kind in each turn; ` +
+      `denovisor's are timed after ${one.warmUp}.`,
+    ],
   };
 }
 

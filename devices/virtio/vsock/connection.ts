@@ -8,8 +8,7 @@
  *
  * | the guest controls                    | what bounds it                                                    |
  * | ------------------------------------- | ----------------------------------------------------------------- |
- * | how much it sends                     | the credit it was told of; more resets the connection. The few    |
- * |                                       | connections that much is sent on get more of it                   |
+ * | how much it sends                     | the credit it was told of; more resets the connection             |
  * | `fwd_cnt` and `buf_alloc`             | unsigned 32-bit arithmetic; nonsense gives no credit at all       |
  * | operations that are out of turn       | reset the connection                                              |
  * | whether it ever answers               | deadlines for a handshake and for the last reset                  |
@@ -19,7 +18,7 @@
  */
 import { EAGAIN, ECONNRESET, EPIPE, type IoVectors } from "../../../src/ffi/mod.ts";
 import type { DescriptorChain } from "../queue/chain.ts";
-import type { ByteStore, ByteStores } from "./byte_store.ts";
+import type { ByteStore } from "./byte_store.ts";
 import { GivenCredit, PeerCredit } from "./credit.ts";
 import { type ConnectionOwner, type ConnectionState, MAX_BATCH } from "./connection_owner.ts";
 import type { HostStream, StreamListener } from "./host.ts";
@@ -29,8 +28,6 @@ import { Turn } from "./turns.ts";
 
 /** How long a guest may take to answer a request of the host's, in milliseconds. */
 export const REQUEST_TIMEOUT_MS = 2000;
-/** How often credit has to come back before a connection is busy: by then all of it was used once, at least. */
-const BUSY_AFTER = 2;
 /** How long a guest may take to reset a connection that both sides have shut down, in milliseconds. */
 export const SHUTDOWN_TIMEOUT_MS = 2000;
 
@@ -48,11 +45,7 @@ export class Connection implements StreamListener {
 
   /** What waits for the host, if anything does. */
   #store: ByteStore | undefined = undefined;
-  /** Where stores come from: as large as the credit. */
-  #stores: ByteStores;
   readonly #given: GivenCredit;
-  /** How often the guest's credit came back. */
-  #returns = 0;
   readonly #peer = new PeerCredit();
   /** Whether the guest was asked for credit since it last had some. */
   #creditAsked = false;
@@ -76,8 +69,7 @@ export class Connection implements StreamListener {
   ) {
     this.#owner = owner;
     this.#pending = new PendingControl(new Turn<Connection>(this), owner.control);
-    this.#stores = owner.stores;
-    this.#given = new GivenCredit(this.#stores.capacity);
+    this.#given = new GivenCredit(owner.stores.capacity);
     this.#stream = stream;
     this.#state = state;
     stream.listener = this;
@@ -178,7 +170,7 @@ export class Connection implements StreamListener {
     if (this.#state === "closing") return;
     if (this.#state !== "established") return this.reset();
     if ((this.#guestShutdown & Shutdown.send) !== 0) return this.reset();
-    const { memory, vectors } = this.#owner;
+    const { memory, stores, vectors } = this.#owner;
     if (!this.#given.take(length)) return this.reset();
     if ((this.#hostShutdown & Shutdown.receive) !== 0) return this.#forward(length);
     let done = 0;
@@ -190,7 +182,7 @@ export class Connection implements StreamListener {
     }
     if (done < length) {
       if (this.#store === undefined) {
-        this.#store = this.#stores.take();
+        this.#store = stores.take();
         this.#stream.watchWritable(true);
       }
       this.#store.append(memory, chain, HEADER_SIZE + done, length - done);
@@ -201,18 +193,7 @@ export class Connection implements StreamListener {
   /** Bytes went on; the guest is told when half of its credit came back. */
   #forward(bytes: number): void {
     const due = this.#given.forward(bytes);
-    if (!due || this.#state !== "established") return;
-    if (++this.#returns >= BUSY_AFTER) this.#getMoreRoom();
-    this.#pending.add(Op.creditUpdate);
-  }
-
-  /** With more credit the guest goes on sending while the host takes what came. */
-  #getMoreRoom(): void {
-    const { stores, busy } = this.#owner;
-    const deaf = (this.#hostShutdown & Shutdown.receive) !== 0;
-    if (deaf || this.#stores !== stores || this.#store !== undefined || !busy.claim()) return;
-    this.#stores = busy.stores;
-    this.#given.grow(this.#stores.capacity);
+    if (due && this.#state === "established") this.#pending.add(Op.creditUpdate);
   }
 
   // ---- from the host
@@ -403,16 +384,13 @@ export class Connection implements StreamListener {
 
   #leaveStream(): void {
     this.#dropStore();
-    const { stores, busy } = this.#owner;
-    if (this.#stores !== stores) busy.release();
-    this.#stores = stores;
     this.#owner.data.remove(this.#dataTurn);
     this.#stream.close();
   }
 
   #dropStore(): void {
     if (this.#store === undefined) return;
-    this.#stores.give(this.#store);
+    this.#owner.stores.give(this.#store);
     this.#store = undefined;
     this.#stream.watchWritable(false);
   }

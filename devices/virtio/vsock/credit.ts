@@ -11,26 +11,13 @@ export class GivenCredit {
   #received = 0;
   #forwarded = 0;
   #told = 0;
-  #size: number;
 
   /** @param size how much can be held, in bytes (`buf_alloc`) */
-  constructor(size: number) {
-    this.#size = size;
-  }
-
-  /** How much can be held (`buf_alloc`). */
-  get size(): number {
-    return this.#size;
-  }
-
-  /** From now on more can be held; there's no way back, since the guest may have sent it already. */
-  grow(size: number): void {
-    this.#size = Math.max(this.#size, size);
-  }
+  constructor(readonly size: number) {}
 
   /** Takes bytes that came. @returns false where the guest had no credit for them: none of them is counted then */
   take(bytes: number): boolean {
-    if (bytes > this.#size - ((this.#received - this.#told) >>> 0)) return false;
+    if (bytes > this.size - ((this.#received - this.#told) >>> 0)) return false;
     this.#received = (this.#received + bytes) >>> 0;
     return true;
   }
@@ -38,7 +25,7 @@ export class GivenCredit {
   /** Bytes were passed on. @returns whether the guest has to be told: half of its credit came back */
   forward(bytes: number): boolean {
     this.#forwarded = (this.#forwarded + bytes) >>> 0;
-    return ((this.#forwarded - this.#told) >>> 0) * 2 >= this.#size;
+    return ((this.#forwarded - this.#told) >>> 0) * 2 >= this.size;
   }
 
   /** How many bytes came and were not passed on. */

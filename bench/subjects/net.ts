@@ -45,7 +45,7 @@ async function measure(extent: Extent): Promise<Report> {
   const { monitors, notes } = monitorsFor({ program: "", parameters: {}, devices });
   const seconds = extent.seconds / extent.rounds / monitors.length / KINDS.length;
   const speed = await SpeedGuest.build("net_speed", KINDS, seconds);
-  const guest = speed.with({ devices });
+  const guest = speed.with({ devices, hugePages: true });
   const turn = async (monitor: Monitor): Promise<NetRates> => {
     const before = arrivals(tap);
     const text = await speed.run(monitor, guest);

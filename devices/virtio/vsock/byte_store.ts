@@ -67,6 +67,30 @@ export class ByteStore {
   }
 }
 
+/** Larger stores, which a few connections at a time have a claim to: those on which much is sent. */
+export class BusyStores {
+  readonly stores: ByteStores;
+  #left: number;
+
+  /** @param most how many connections have a claim at most */
+  constructor(capacity: number, most: number, kept: number) {
+    this.stores = new ByteStores(capacity, kept);
+    this.#left = most;
+  }
+
+  /** Claims a place. @returns whether there was one */
+  claim(): boolean {
+    if (this.#left === 0) return false;
+    this.#left--;
+    return true;
+  }
+
+  /** Gives a place back that was claimed. */
+  release(): void {
+    this.#left++;
+  }
+}
+
 /** Stores of one size that are used again; a few are kept, so that a stall and its end cost no memory. */
 export class ByteStores {
   readonly #free: ByteStore[] = [];

@@ -8,7 +8,8 @@
  *
  * | the guest controls                    | what bounds it                                                    |
  * | ------------------------------------- | ----------------------------------------------------------------- |
- * | how much it sends                     | the credit it was told of; more resets the connection             |
+ * | how much it sends                     | the credit it was told of; more resets the connection. The few    |
+ * |                                       | connections that much is sent on get more of it                   |
  * | `fwd_cnt` and `buf_alloc`             | unsigned 32-bit arithmetic; nonsense gives no credit at all       |
  * | operations that are out of turn       | reset the connection                                              |
  * | whether it ever answers               | deadlines for a handshake and for the last reset                  |
@@ -18,7 +19,7 @@
  */
 import { EAGAIN, ECONNRESET, EPIPE, type IoVectors } from "../../../src/ffi/mod.ts";
 import type { DescriptorChain } from "../queue/chain.ts";
-import type { ByteStore } from "./byte_store.ts";
+import type { ByteStore, ByteStores } from "./byte_store.ts";
 import { GivenCredit, PeerCredit } from "./credit.ts";
 import { type ConnectionOwner, type ConnectionState, MAX_BATCH } from "./connection_owner.ts";
 import type { HostStream, StreamListener } from "./host.ts";
@@ -28,6 +29,8 @@ import { Turn } from "./turns.ts";
 
 /** How long a guest may take to answer a request of the host's, in milliseconds. */
 export const REQUEST_TIMEOUT_MS = 2000;
+/** How often credit has to come back before a connection is busy: by then all of it was used once, at least. */
+const BUSY_AFTER = 2;
 /** How long a guest may take to reset a connection that both sides have shut down, in milliseconds. */
 export const SHUTDOWN_TIMEOUT_MS = 2000;
 
@@ -45,7 +48,11 @@ export class Connection implements StreamListener {
 
   /** What waits for the host, if anything does. */
   #store: ByteStore | undefined = undefined;
+  /** Where stores come from: as large as the credit. */
+  #stores: ByteStores;
   readonly #given: GivenCredit;
+  /** How often the guest's credit came back. */
+  #returns = 0;
   readonly #peer = new PeerCredit();
   /** Whether the guest was asked for credit since it last had some. */
   #creditAsked = false;
@@ -69,7 +76,8 @@ export class Connection implements StreamListener {
   ) {
     this.#owner = owner;
     this.#pending = new PendingControl(new Turn<Connection>(this), owner.control);
-    this.#given = new GivenCredit(owner.stores.capacity);
+    this.#stores = owner.stores;
+    this.#given = new GivenCredit(this.#stores.capacity);
     this.#stream = stream;
     this.#state = state;
     stream.listener = this;
@@ -170,7 +178,7 @@ export class Connection implements StreamListener {
     if (this.#state === "closing") return;
     if (this.#state !== "established") return this.reset();
     if ((this.#guestShutdown & Shutdown.send) !== 0) return this.reset();
-    const { memory, stores, vectors } = this.#owner;
+    const { memory, vectors } = this.#owner;
     if (!this.#given.take(length)) return this.reset();
     if ((this.#hostShutdown & Shutdown.receive) !== 0) return this.#forward(length);
     let done = 0;
@@ -182,7 +190,7 @@ export class Connection implements StreamListener {
     }
     if (done < length) {
       if (this.#store === undefined) {
-        this.#store = stores.take();
+        this.#store = this.#stores.take();
         this.#stream.watchWritable(true);
       }
       this.#store.append(memory, chain, HEADER_SIZE + done, length - done);
@@ -192,8 +200,19 @@ export class Connection implements StreamListener {
 
   /** Bytes went on; the guest is told when half of its credit came back. */
   #forward(bytes: number): void {
-    const due = this.#given.forward(bytes);
-    if (due && this.#state === "established") this.#pending.add(Op.creditUpdate);
+    const due = this.#given.forward(bytes, this.#peer.size);
+    if (!due || this.#state !== "established") return;
+    if (++this.#returns >= BUSY_AFTER) this.#getMoreRoom();
+    this.#pending.add(Op.creditUpdate);
+  }
+
+  /** With more credit the guest goes on sending while the host takes what came. */
+  #getMoreRoom(): void {
+    const { stores, busy } = this.#owner;
+    const deaf = (this.#hostShutdown & Shutdown.receive) !== 0;
+    if (deaf || this.#stores !== stores || this.#store !== undefined || !busy.claim()) return;
+    this.#stores = busy.stores;
+    this.#given.grow(this.#stores.capacity);
   }
 
   // ---- from the host
@@ -384,13 +403,16 @@ export class Connection implements StreamListener {
 
   #leaveStream(): void {
     this.#dropStore();
+    const { stores, busy } = this.#owner;
+    if (this.#stores !== stores) busy.release();
+    this.#stores = stores;
     this.#owner.data.remove(this.#dataTurn);
     this.#stream.close();
   }
 
   #dropStore(): void {
     if (this.#store === undefined) return;
-    this.#owner.stores.give(this.#store);
+    this.#stores.give(this.#store);
     this.#store = undefined;
     this.#stream.watchWritable(false);
   }

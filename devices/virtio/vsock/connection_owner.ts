@@ -4,7 +4,7 @@
  */
 import type { IoVectors } from "../../../src/ffi/mod.ts";
 import type { GuestMemory } from "../../../src/memory/mod.ts";
-import type { ByteStores } from "./byte_store.ts";
+import type { BusyStores, ByteStores } from "./byte_store.ts";
 import type { Connection } from "./connection.ts";
 import type { TurnList } from "./turns.ts";
 
@@ -20,6 +20,8 @@ export interface ConnectionOwner {
   readonly now: number;
   /** Stores for what the host has no room for; their capacity is the credit of each connection. */
   readonly stores: ByteStores;
+  /** Larger ones with more credit, for the connections that much is sent on, as far as there are any. */
+  readonly busy: BusyStores;
   /** Scratch for writes. */
   readonly vectors: IoVectors;
   /** The connections that have a control packet for the guest. */

@@ -11,21 +11,40 @@ export class GivenCredit {
   #received = 0;
   #forwarded = 0;
   #told = 0;
+  #size: number;
 
   /** @param size how much can be held, in bytes (`buf_alloc`) */
-  constructor(readonly size: number) {}
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /** How much can be held (`buf_alloc`). */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** From now on more can be held; there's no way back, since the guest may have sent it already. */
+  grow(size: number): void {
+    this.#size = Math.max(this.#size, size);
+  }
 
   /** Takes bytes that came. @returns false where the guest had no credit for them: none of them is counted then */
   take(bytes: number): boolean {
-    if (bytes > this.size - ((this.#received - this.#told) >>> 0)) return false;
+    if (bytes > this.#size - ((this.#received - this.#told) >>> 0)) return false;
     this.#received = (this.#received + bytes) >>> 0;
     return true;
   }
 
-  /** Bytes were passed on. @returns whether the guest has to be told: half of its credit came back */
-  forward(bytes: number): boolean {
+  /**
+   * Bytes were passed on.
+   *
+   * @param reach how much the guest has under way at most, whatever its credit: Linux takes no more of that than its own
+   *   buffer has (net/vmw_vsock/virtio_transport_common.c), and waits to be told
+   * @returns whether the guest has to be told: half of what it uses came back
+   */
+  forward(bytes: number, reach: number = this.#size): boolean {
     this.#forwarded = (this.#forwarded + bytes) >>> 0;
-    return ((this.#forwarded - this.#told) >>> 0) * 2 >= this.size;
+    return ((this.#forwarded - this.#told) >>> 0) * 2 >= Math.min(this.#size, reach);
   }
 
   /** How many bytes came and were not passed on. */
@@ -50,6 +69,11 @@ export class PeerCredit {
   update(size: number, forwarded: number): void {
     this.#size = size;
     this.#forwarded = forwarded;
+  }
+
+  /** How much it can hold, as it says. */
+  get size(): number {
+    return this.#size;
   }
 
   /** How many bytes; none where what it says can't be, or where it has shrunk its buffer. */

@@ -15,6 +15,30 @@ Deno.test("a peer has its buffer's size to send, and gets back what was passed o
   assert.equal(credit.take(500), true);
 });
 
+Deno.test("a buffer that grows lets more be sent, and the peer is told of what came back later", () => {
+  const credit = new GivenCredit(1000);
+  assert.equal(credit.take(1000), true);
+  credit.grow(4000);
+  assert.equal(credit.size, 4000);
+  assert.equal(credit.take(3001), false);
+  assert.equal(credit.take(3000), true);
+  assert.equal(credit.forward(1999), false, "less than half of what it is now");
+  assert.equal(credit.forward(1), true);
+  credit.grow(500);
+  assert.equal(credit.size, 4000, "what was given can't be taken back");
+});
+
+Deno.test("a peer that uses less than its credit is told when half of what it uses came back", () => {
+  const credit = new GivenCredit(1000);
+  assert.equal(credit.take(100), true);
+  assert.equal(credit.forward(49, 100), false);
+  assert.equal(credit.forward(1, 100), true);
+  credit.tell();
+  assert.equal(credit.take(500), true);
+  assert.equal(credit.forward(499, 5000), false, "it can't use more than it has");
+  assert.equal(credit.forward(1, 5000), true);
+});
+
 Deno.test("credit is right when the counters of 32 bits wrap around, on both sides", () => {
   const size = 0x4000_0000;
   const given = new GivenCredit(size);

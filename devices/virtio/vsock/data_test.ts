@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { forEachLayout } from "../testing/driver.ts";
-import { BUFFER_SIZE } from "./device.ts";
+import { BUFFER_SIZE, BUSY_BUFFER_SIZE, BUSY_CONNECTIONS } from "./device.ts";
 import { joined, VsockRig } from "./testing/vsock_rig.ts";
 
 const MIB = 1 << 20;
@@ -130,6 +130,72 @@ Deno.test("a host that does not read stops the guest, and what waits is bounded"
   };
   rig.run(() => read === total);
   assert.equal(hash.digest("hex"), digest(data));
+});
+
+Deno.test("a guest that sends much gets more credit, and what waits for the host is bounded by it", async () => {
+  await using rig = VsockRig.start();
+  using listener = rig.listen(52);
+  const [socket, peer] = rig.fromGuest(listener, 52);
+  assert.equal(socket.credit, BUFFER_SIZE);
+  const data = noise(16 * MIB, 4);
+  let read = 0;
+  const hash = createHash("sha256");
+  peer.onData = (bytes) => {
+    read += bytes.length;
+    hash.update(bytes);
+  };
+  socket.send(data.subarray(0, 4 * MIB));
+  rig.run(() => read === 4 * MIB);
+  rig.run(() => socket.credit > BUSY_BUFFER_SIZE / 2);
+
+  rig.peers.delete(peer);
+  socket.send(data.subarray(4 * MIB));
+  rig.runFor(100);
+  assert.equal(socket.credit, 0);
+  const [{ stored }] = rig.rig.command("connections") as { stored: number }[];
+  assert(stored > BUFFER_SIZE && stored <= BUSY_BUFFER_SIZE, `${stored} bytes are stored`);
+
+  rig.peers.add(peer);
+  rig.run(() => read === data.length);
+  assert.equal(hash.digest("hex"), digest(data));
+});
+
+for (const bufAlloc of [4096, BUFFER_SIZE]) {
+  Deno.test(`a guest that never uses more credit than its own ${bufAlloc} bytes does not stand still`, async () => {
+    await using rig = VsockRig.start({ guest: { bufAlloc, isModest: true } });
+    using listener = rig.listen(52);
+    const [socket, peer] = rig.fromGuest(listener, 52);
+    const data = noise(4 * MIB, 6);
+    let read = 0;
+    peer.onData = (bytes) => read += bytes.length;
+    socket.send(data);
+    rig.run(() => read === data.length);
+  });
+}
+
+Deno.test("few connections have more credit at a time, and one that ends leaves its place", async () => {
+  await using rig = VsockRig.start();
+  using listener = rig.listen(52);
+  const block = noise(2 * MIB, 5);
+  const isBusy = () => {
+    const [socket, peer] = rig.fromGuest(listener, 52);
+    let read = 0;
+    peer.onData = (bytes) => read += bytes.length;
+    socket.send(block);
+    rig.run(() => read === block.length);
+    // More than that never comes back to one that has the usual credit.
+    rig.runFor(5);
+    return { socket, busy: socket.credit > BUFFER_SIZE };
+  };
+  const sockets = Array.from({ length: BUSY_CONNECTIONS }, isBusy);
+  assert(sockets.every(({ busy }) => busy));
+  const other = isBusy();
+  assert(!other.busy);
+  other.socket.reset();
+  sockets[3].socket.reset();
+  rig.run(() => rig.metric("connections") === BUSY_CONNECTIONS - 1);
+  assert(isBusy().busy);
+  assert(!isBusy().busy);
 });
 
 Deno.test("a guest that does not read gets no more than it has room for, and is asked for credit once", async () => {

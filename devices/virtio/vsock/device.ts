@@ -24,10 +24,10 @@ import { type DeviceState, StateReader } from "../../state.ts";
 import { type DeviceContext, DeviceError, type VirtioDevice } from "../module.ts";
 import { DescriptorChain } from "../queue/chain.ts";
 import type { Virtqueue } from "../queue/virtqueue.ts";
-import { ByteStores } from "./byte_store.ts";
+import { BusyStores, ByteStores } from "./byte_store.ts";
 import { EventQueue } from "./event_queue.ts";
 import type { Host, HostClient } from "./host.ts";
-import { FIRST_GUEST_CID, HEADER_SIZE, LAST_GUEST_CID, PacketHeader } from "./packet.ts";
+import { FIRST_GUEST_CID, HEADER_SIZE, LAST_GUEST_CID, Op, PacketHeader } from "./packet.ts";
 import { Receiver } from "./receiver.ts";
 import { Switch } from "./switch.ts";
 
@@ -37,6 +37,10 @@ export const QUEUE_SIZES: readonly number[] = [256, 256, 64];
 
 /** What a guest may send on one connection before the host has taken it (`buf_alloc`), in bytes. */
 export const BUFFER_SIZE = 256 * 1024;
+/** The same for connections that much is sent on, of which there are so many at a time. */
+export const BUSY_BUFFER_SIZE = 1024 * 1024;
+export const BUSY_CONNECTIONS = 16;
+const KEPT_BUSY_BUFFERS = 2;
 /** How many buffers for stalled connections are kept when there are none. */
 const KEPT_BUFFERS = 8;
 /** How many packets are taken before others have their turn. */
@@ -94,6 +98,7 @@ export class VsockDevice implements VirtioDevice {
       memory,
       metrics,
       stores: new ByteStores(BUFFER_SIZE, KEPT_BUFFERS),
+      busy: new BusyStores(BUSY_BUFFER_SIZE, BUSY_CONNECTIONS, KEPT_BUSY_BUFFERS),
       vectors: new IoVectors(QUEUE_SIZES[Queue.transmit]),
       limit: options.connections,
       get cid() {
@@ -234,6 +239,8 @@ export class VsockDevice implements VirtioDevice {
       this.#transmitLimiter.charge(0);
     }
     queue.push(chain, 0);
+    // Who waits for credit goes on while the rest of what was sent is written.
+    if (this.#header.op === Op.data) this.#receiver.serveControl();
     return true;
   }
 

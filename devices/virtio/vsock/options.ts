@@ -6,7 +6,7 @@ import { limitFields } from "../../limits/mod.ts";
 import { count, defineOptions, path, type ValuesOf, withDefault } from "../../options.ts";
 import { FIRST_GUEST_CID, LAST_GUEST_CID } from "./packet.ts";
 
-/** As many as Firecracker has; each takes a descriptor of the host's, and 256 KiB while the host is slow. */
+/** As many as Firecracker has; each takes a descriptor of the host's, and 256 KiB while the host is slow: 1 MiB for 16. */
 const DEFAULT_CONNECTIONS = 1023;
 const MAX_CONNECTIONS = 65_536;
 

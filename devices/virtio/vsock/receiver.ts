@@ -87,6 +87,14 @@ export class Receiver {
     if (left <= 0) this.#timer.set(0);
   }
 
+  /** Sends the control packets that wait, as far as there are buffers for them now. */
+  serveControl(): void {
+    const queue = this.#queue;
+    if (queue === undefined || this.#starved || !this.#switch.hasControl) return;
+    while (this.#switch.hasControl && this.#sendControl(queue) !== STARVED);
+    queue.flush();
+  }
+
   /** @returns how many packets were sent, or {@linkcode STARVED} */
   #sendControl(queue: Virtqueue): number {
     const chain = this.#chains[0];

@@ -15,7 +15,7 @@ import type { IoVectors } from "../../../src/ffi/mod.ts";
 import type { GuestMemory } from "../../../src/memory/mod.ts";
 import type { Metrics } from "../../metrics.ts";
 import type { DescriptorChain } from "../queue/chain.ts";
-import type { ByteStores } from "./byte_store.ts";
+import type { BusyStores, ByteStores } from "./byte_store.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOwner } from "./connection_owner.ts";
 import { ConnectionTable } from "./connection_table.ts";
@@ -33,6 +33,7 @@ export interface SwitchContext {
   readonly memory: GuestMemory;
   readonly metrics: Metrics;
   readonly stores: ByteStores;
+  readonly busy: BusyStores;
   /** Scratch for writes: room for the pieces of any chain, and for two. */
   readonly vectors: IoVectors;
   /** The most connections, with clients that have not said what they want. */
@@ -53,6 +54,7 @@ export interface SwitchContext {
 export class Switch implements ConnectionOwner, HandshakeOwner, HostClient {
   readonly memory: GuestMemory;
   readonly stores: ByteStores;
+  readonly busy: BusyStores;
   readonly vectors: IoVectors;
   readonly lines = new LineReader();
   readonly control = new TurnList<Connection>();
@@ -69,6 +71,7 @@ export class Switch implements ConnectionOwner, HandshakeOwner, HostClient {
     this.#context = context;
     this.memory = context.memory;
     this.stores = context.stores;
+    this.busy = context.busy;
     this.vectors = context.vectors;
     this.#host = connect(this);
   }

@@ -3,7 +3,7 @@ import { GuestMemory } from "../../../src/memory/mod.ts";
 import { EAGAIN, EPIPE, IoVectors } from "../../../src/ffi/mod.ts";
 import { Metrics } from "../../metrics.ts";
 import { DescriptorChain } from "../queue/mod.ts";
-import { ByteStores } from "./byte_store.ts";
+import { BusyStores, ByteStores } from "./byte_store.ts";
 import { VSOCK_METRICS } from "./counters.ts";
 import { Handshake } from "./handshake.ts";
 import type { HostStream, StreamListener } from "./host.ts";
@@ -76,6 +76,7 @@ class Rig {
       memory: this.memory,
       metrics: this.metrics,
       stores: new ByteStores(1000, 1),
+      busy: new BusyStores(4000, 1, 1),
       vectors: new IoVectors(4),
       limit,
       cid: 3,

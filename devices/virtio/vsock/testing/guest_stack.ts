@@ -18,6 +18,8 @@ export interface GuestOptions {
   readonly cid?: number;
   /** What it can hold for each connection, in bytes; 256 KiB as in Linux. */
   readonly bufAlloc?: number;
+  /** Whether it has no more under way than its own buffer has, as newer kernels; it isn't. */
+  readonly isModest?: boolean;
   /** How many receive buffers it offers, and how large each is in pieces; 64 of 4 KiB. */
   readonly buffers?: number;
   readonly bufferPieces?: readonly number[];
@@ -61,7 +63,10 @@ export class GuestSocket {
 
   /** How many bytes may be sent now. */
   get credit(): number {
-    return Math.max(0, this.#peerSize - ((this.#sent - this.#peerForwarded) >>> 0));
+    const size = this.#guest.isModest
+      ? Math.min(this.#peerSize, this.#guest.bufAlloc)
+      : this.#peerSize;
+    return Math.max(0, size - ((this.#sent - this.#peerForwarded) >>> 0));
   }
 
   /** Sends bytes when there is credit for them; they are not copied. */
@@ -178,6 +183,7 @@ export class GuestSocket {
 export class GuestStack {
   readonly cid: number;
   readonly bufAlloc: number;
+  readonly isModest: boolean;
   readonly largest: number;
   /** The packets that came and belong to no connection. */
   readonly stray: Required<WirePacket>[] = [];
@@ -196,6 +202,7 @@ export class GuestStack {
     this.#rig = rig;
     this.cid = options.cid ?? 3;
     this.bufAlloc = options.bufAlloc ?? 256 * 1024;
+    this.isModest = options.isModest ?? false;
     this.largest = options.largest ?? 65536;
     this.#buffers = options.buffers ?? 64;
     this.#bufferPieces = options.bufferPieces ?? [4096];

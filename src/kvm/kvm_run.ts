@@ -2,8 +2,9 @@
  * The memory that a vCPU shares with KVM: why it left the guest, and what KVM is to do next.
  *
  * The page lies in a SharedArrayBuffer, so that another isolate can set `immediate_exit`. The accessors are
- * the run loop's: they read single fields of struct kvm_run as numbers and allocate nothing. Which of them
- * mean something follows from {@linkcode KvmRunPage.exitReason}, as in C's union.
+ * the run loop's: they read single fields of struct kvm_run as numbers and allocate nothing. Those of accesses to
+ * devices all read the same array: after an exit the processor's caches are the kernel's, and each array costs two
+ * lines of them. Which accessors mean something follows from {@linkcode KvmRunPage.exitReason}, as in C's union.
  *
  * | the guest controls                                | what bounds it                                       |
  * | ------------------------------------------------- | ---------------------------------------------------- |
@@ -32,16 +33,17 @@ const APIC_BASE = at.apic_base / 4;
 const VALID_REGS = at.kvm_valid_regs / 4;
 const DIRTY_REGS = at.kvm_dirty_regs / 4;
 
-const IO_DIRECTION = at.exit + exits.io.offsets.direction;
-const IO_SIZE = at.exit + exits.io.offsets.size;
-const IO_PORT = (at.exit + exits.io.offsets.port) / 2;
+// Direction, size and port share a word, from its low byte on, as aarch64 and x86 have it.
+const IO_ACCESS = (at.exit + exits.io.offsets.direction) / 4;
+const IO_SIZE_SHIFT = 8 * (exits.io.offsets.size - exits.io.offsets.direction);
+const IO_PORT_SHIFT = 8 * (exits.io.offsets.port - exits.io.offsets.direction);
 const IO_COUNT = (at.exit + exits.io.offsets.count) / 4;
 const IO_DATA_OFFSET = (at.exit + exits.io.offsets.data_offset) / 4;
 
 const MMIO_ADDRESS = (at.exit + exits.mmio.offsets.phys_addr) / 4;
 const MMIO_DATA = (at.exit + exits.mmio.offsets.data) / 4;
 const MMIO_LENGTH = (at.exit + exits.mmio.offsets.len) / 4;
-const MMIO_IS_WRITE = at.exit + exits.mmio.offsets.is_write;
+const MMIO_IS_WRITE = (at.exit + exits.mmio.offsets.is_write) / 4;
 
 const SYSTEM_EVENT_TYPE = (at.exit + exits.system_event.offsets.type) / 4;
 const EOI_VECTOR = at.exit + exits.eoi.offsets.vector;
@@ -127,17 +129,17 @@ export class KvmRunPage {
 
   /** KVM_EXIT_IO_IN (the guest reads) or KVM_EXIT_IO_OUT. */
   get ioDirection(): number {
-    return this.bytes[IO_DIRECTION];
+    return this.#words[IO_ACCESS] & 0xff;
   }
 
   /** The width of one access: 1, 2 or 4 bytes. */
   get ioSize(): number {
-    return this.bytes[IO_SIZE];
+    return (this.#words[IO_ACCESS] >>> IO_SIZE_SHIFT) & 0xff;
   }
 
   /** The port. */
   get ioPort(): number {
-    return this.#halves[IO_PORT];
+    return this.#words[IO_ACCESS] >>> IO_PORT_SHIFT;
   }
 
   /** How many accesses there are to the same port: more than one with REP INS and REP OUTS. */
@@ -152,7 +154,7 @@ export class KvmRunPage {
 
   /** What the guest wrote in access `index`, unsigned. */
   ioRead(index: number): number {
-    const size = this.bytes[IO_SIZE];
+    const size = this.ioSize;
     const offset = this.#words[IO_DATA_OFFSET] + index * size;
     if (size === 1) return this.bytes[offset];
     return size === 2 ? this.#view.getUint16(offset, true) : this.#view.getUint32(offset, true);
@@ -160,7 +162,7 @@ export class KvmRunPage {
 
   /** What the guest reads in access `index`: the low bytes of `value`. */
   ioWrite(index: number, value: number): void {
-    const size = this.bytes[IO_SIZE];
+    const size = this.ioSize;
     const offset = this.#words[IO_DATA_OFFSET] + index * size;
     if (size === 1) this.bytes[offset] = value;
     else if (size === 2) this.#view.setUint16(offset, value, true);
@@ -186,7 +188,7 @@ export class KvmRunPage {
 
   /** Whether the guest writes. */
   get mmioIsWrite(): boolean {
-    return this.bytes[MMIO_IS_WRITE] !== 0;
+    return (this.#words[MMIO_IS_WRITE] & 0xff) !== 0;
   }
 
   /** The low four bytes of the data, unsigned; those behind mmioLength mean nothing. */

@@ -55,6 +55,9 @@ function enterUntilStopped(loop: RunLoop): VcpuStop {
   const run = vcpu.kvmRun;
   const bytes = run.bytes;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // Imports are read through their module each time they are used: three lines of the caches, which are cold here.
+  const { IO, MMIO } = KVM_EXIT;
+  const IN = KVM_EXIT_IO_IN;
   if (!obey(control)) return { kind: "stopped" };
   loop.entering?.();
   for (;;) {
@@ -66,17 +69,17 @@ function enterUntilStopped(loop: RunLoop): VcpuStop {
     }
     const reason = run.exitReason;
     exits.count(reason);
-    if (reason === KVM_EXIT.IO) {
+    if (reason === IO) {
       const port = run.ioPort;
       const size = run.ioSize;
-      const isRead = run.ioDirection === KVM_EXIT_IO_IN;
+      const isRead = run.ioDirection === IN;
       const start = run.ioDataOffset;
       const end = start + size * run.ioCount;
       for (let at = start; at < end; at += size) {
         if (isRead) pio.readInto(port, size, view, at);
         else pio.writeFrom(port, size, view, at);
       }
-    } else if (reason === KVM_EXIT.MMIO) {
+    } else if (reason === MMIO) {
       const address = run.mmioAddress;
       if (run.mmioIsWrite) mmio.writeFrom(address, run.mmioLength, view, run.mmioDataOffset);
       else mmio.readInto(address, run.mmioLength, view, run.mmioDataOffset);

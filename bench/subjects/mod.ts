@@ -16,6 +16,7 @@ import { smp } from "./smp.ts";
 import { soak } from "./soak.ts";
 import { start } from "./start.ts";
 import { vsock } from "./vsock.ts";
+import { vsockLinux } from "./vsock_linux.ts";
 
 /** All subjects, by their names. */
 export const SUBJECTS: readonly Subject[] = [
@@ -29,6 +30,7 @@ export const SUBJECTS: readonly Subject[] = [
   block,
   net,
   vsock,
+  vsockLinux,
   idle,
   soak,
 ];

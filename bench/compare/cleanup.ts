@@ -9,29 +9,35 @@ import { interruptible } from "../../src/rootfs/interrupt.ts";
 
 /** Where temporary files go (tempfile's and Deno's own order begins with it). */
 const TEMPORARY = "TMPDIR";
+/** errno(3) */
+const ESRCH = 3;
+const ENOTEMPTY = 39;
 
 /**
  * Runs something with a temporary folder of its own, and leaves nothing of it behind, however it ends: neither files
  * there, nor processes that it started, nor their taps. SIGINT, SIGTERM and SIGHUP end the process after that.
+ *
+ * @param body is given what to tell of each process that might end without having cleared up after itself
  */
-export async function tidily<T>(body: () => Promise<T>): Promise<T> {
+export async function tidily<T>(body: (started: (pid: number) => void) => Promise<T>): Promise<T> {
   const folder = Deno.makeTempDirSync({ prefix: "denovisor-compare-" });
   const before = Deno.env.get(TEMPORARY);
   Deno.env.set(TEMPORARY, folder);
+  const pids = new Set([Deno.pid]);
   try {
-    return await interruptible(() => clear(folder), body);
+    return await interruptible(() => clear(folder, pids), () => body((pid) => pids.add(pid)));
   } finally {
     if (before === undefined) Deno.env.delete(TEMPORARY);
     else Deno.env.set(TEMPORARY, before);
-    clear(folder);
+    clear(folder, pids);
   }
 }
 
-/** Ends all that this process has started, and removes what they and we have made. May be called again. */
-function clear(folder: string): void {
-  const ended = descendants(Deno.pid);
+/** Ends all that was started, and removes what they and we have made. May be called again. */
+function clear(folder: string, makers: ReadonlySet<number>): void {
+  const ended = new Set([...descendants(Deno.pid), ...orphans(folder)]);
   for (const pid of ended) kill(pid);
-  removeTaps(new Set([Deno.pid, ...ended]));
+  removeTaps(new Set([...makers, ...ended]));
   // One that was just killed may still have written something.
   for (let tries = 0; tries < 10 && !removed(folder); tries++);
 }
@@ -41,8 +47,7 @@ function removed(folder: string): boolean {
     Deno.removeSync(folder, { recursive: true });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return true;
-    // ENOTEMPTY
-    if (!(error instanceof Error && "code" in error && error.code === "ENOTEMPTY")) throw error;
+    if (!isOsError(error, ENOTEMPTY)) throw error;
     return false;
   }
   return true;
@@ -63,8 +68,31 @@ export function descendants(pid: number): number[] {
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
+/** Processes with that temporary folder, or one in it: those whose parent has ended are nobody's descendants. */
+function orphans(folder: string): number[] {
+  const pids = [...Deno.readDirSync("/proc")].map(({ name }) => Number(name));
+  return pids.filter((pid) => pid > 0 && pid !== Deno.pid && variable(pid).startsWith(folder));
+}
+
+/** The temporary folder that a process was started with; empty where it has none, or isn't ours to ask. */
+function variable(pid: number): string {
+  try {
+    const environment = Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0");
+    const name = `${TEMPORARY}=`;
+    return environment.find((line) => line.startsWith(name))?.slice(name.length) ?? "";
+  } catch (error) {
+    if (isAbsent(error) || isGone(error)) return "";
+    throw error;
+  }
+}
+
 function isGone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ESRCH";
+  return isOsError(error, ESRCH);
+}
+
+/** Whether an error is that of the operating system; Deno tells the number of some in the message alone. */
+function isOsError(error: unknown, number: number): boolean {
+  return error instanceof Error && error.message.includes(`(os error ${number})`);
 }
 
 function kill(pid: number): void {

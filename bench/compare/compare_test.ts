@@ -121,6 +121,17 @@ Deno.test("a result that was changed to nonsense is named, and no report is made
   });
 });
 
+Deno.test("a subject that crashes leaves neither processes nor files", async () => {
+  await withFolder(async (folder) => {
+    const { code, stderr } = await start(["crashing"], { TMPDIR: folder }).output();
+    assert.equal(code, 1);
+    const [, pid, made] = /^crashing: (\d+) (.*)$/m.exec(new TextDecoder().decode(stderr))!;
+    assert.ok(made.startsWith(folder));
+    await gone(`/proc/${pid}`);
+    assert.deepEqual([...Deno.readDirSync(folder)], []);
+  });
+});
+
 Deno.test("a run that is ended leaves neither processes nor files", async () => {
   await withFolder(async (folder) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -141,7 +152,7 @@ Deno.test("a run that is ended leaves neither processes nor files", async () => 
       }
       assert.equal((await child.status).signal, signal);
       await ended;
-      assert.deepEqual(await filesIn(folder), []);
+      assert.deepEqual([...Deno.readDirSync(folder)], []);
     }
   });
 });

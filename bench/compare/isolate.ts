@@ -4,9 +4,9 @@
  * need one are measured in the lab.
  * @module
  */
-import { interruptible } from "../../src/rootfs/interrupt.ts";
 import { LAB_STATUS } from "../../tests/lab/errors.ts";
 import { CHECKOUT } from "../../tests/lab/mod.ts";
+import { tidily } from "./cleanup.ts";
 import { type Kept, parseKept } from "./record.ts";
 import type { Subject } from "./report.ts";
 
@@ -34,7 +34,7 @@ export interface Job {
 export async function measureApart(job: Job, say: (text: string) => void): Promise<Kept> {
   const { subject: { name }, place } = job;
   for (let tries = 1;; tries++) {
-    const { code, text } = await run(commandOf(job));
+    const { code, text } = await tidily((started) => run(commandOf(job), started));
     if (code === 0) {
       const [kept] = parseKept(text, `what measuring ${name} printed`);
       return kept;
@@ -58,19 +58,12 @@ export function commandOf({ subject, place, entry, options }: Job): [string, ...
   return deno(`${CHECKOUT}/tests/lab/main.ts`, ...LAB_OPTIONS, "--", ...shell, ...measure);
 }
 
-/** Runs a command to its end; it has the terminal's keys and its standard error. */
-async function run([program, ...args]: [string, ...string[]]) {
+/** Runs a command to its end; it has the terminal's keys and its standard error. @param started is told its process */
+async function run([program, ...args]: [string, ...string[]], started: (pid: number) => void) {
   const child = new Deno.Command(program, { args, stdin: "null", stdout: "piped" }).spawn();
-  const end = (signal: Deno.Signal) => {
-    try {
-      child.kill(signal);
-    } catch (error) {
-      // It may have ended by itself at this very moment.
-      if (!(error instanceof TypeError)) throw error;
-    }
-  };
-  return await interruptible(() => end("SIGTERM"), async () => {
-    const [text, { code }] = await Promise.all([child.stdout.text(), child.status]);
-    return { code, text };
-  });
+  started(child.pid);
+  const text = child.stdout.text();
+  // What it started may hold its output open; that ends with the clearing up.
+  const { code } = await child.status;
+  return { code, text: code === 0 ? await text : "" };
 }

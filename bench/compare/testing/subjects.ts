@@ -40,21 +40,30 @@ async function quick(extent: Extent): Promise<Report> {
   };
 }
 
-/** Makes a file and starts a process, says so, and takes its time. */
-async function slow(): Promise<Report> {
+/** Makes a file and starts a process, and says so. */
+async function start(name: string): Promise<Deno.ChildProcess> {
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(join(folder, "file"), "left");
-  const child = new Deno.Command("sleep", { args: ["1000"] }).spawn();
-  Deno.stderr.writeSync(new TextEncoder().encode(`slow: ${child.pid} ${folder}\n`));
-  await child.status;
+  const child = new Deno.Command("/bin/sleep", { args: ["1000"] }).spawn();
+  Deno.stderr.writeSync(new TextEncoder().encode(`${name}: ${child.pid} ${folder}\n`));
+  return child;
+}
+
+async function slow(): Promise<Report> {
+  await (await start("slow")).status;
   throw new Error("slept enough");
+}
+
+async function crash(): Promise<Report> {
+  await start("crashing");
+  Deno.exit(70);
 }
 
 /** The subjects. */
 export const FAKES: readonly Subject[] = [
   subject("quick", quick),
   subject("failing", () => Promise.reject(new Error("the guest fell over"))),
-  subject("crashing", () => Deno.exit(70)),
+  subject("crashing", crash),
   subject("lacking", quick, { needs: { "/no/such/file": "no-such-package-anywhere" } }),
   subject("uneven", async (extent) => {
     const { measures: [measure], ...rest } = await quick(extent);

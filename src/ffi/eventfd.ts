@@ -6,9 +6,13 @@
 import { check, EAGAIN, EINTR, errno, SysError } from "./errno.ts";
 import { Fd, O_CLOEXEC, O_NONBLOCK } from "./fd.ts";
 import { libc } from "./libc.ts";
+import { bufferAddress } from "./mapping.ts";
 
-// write(2) takes eight bytes, the number to add. One constant serves every signal of this isolate.
-const one = new Uint8Array(new BigUint64Array([1n]).buffer);
+// write(2) takes eight bytes, the number to add. One constant serves every signal of this isolate. It goes by its
+// address: a view's bytes are looked for outside of the compiled code, at each call.
+const one = new BigUint64Array(new SharedArrayBuffer(8));
+one[0] = 1n;
+const oneAt = Deno.UnsafePointer.create(BigInt(bufferAddress(one.buffer)));
 const eight = 8n;
 
 /**
@@ -20,10 +24,11 @@ const eight = 8n;
  */
 export function signalEventFd(fd: number): void {
   for (;;) {
-    if (libc.write(fd, one, eight) === 8) return;
+    // SAFETY: the kernel reads `one`, which is never collected: this function has it, if only for its error.
+    if (libc.write_pointer(fd, oneAt, eight) === 8) return;
     const code = errno();
     if (code === EAGAIN) return;
-    if (code !== EINTR) throw new SysError("write", code, `signalling eventfd ${fd}`);
+    if (code !== EINTR) throw new SysError("write", code, `adding ${one[0]} to eventfd ${fd}`);
   }
 }
 

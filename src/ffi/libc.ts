@@ -30,6 +30,8 @@ const FUNCTIONS = {
   read: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   // ssize_t write(int fd, const void *buf, size_t count);
   write: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+  // ssize_t write(int fd, const void *buf, size_t count);
+  write_pointer: { name: "write", parameters: ["i32", "pointer", "usize"], result: "i32" },
   // ssize_t readv(int fd, const struct iovec *iov, int iovcnt);
   readv: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   // ssize_t writev(int fd, const struct iovec *iov, int iovcnt);

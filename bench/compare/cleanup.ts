@@ -3,12 +3,14 @@
  * files.
  * @module
  */
+import { basename } from "node:path";
 import { tapMaker } from "../../devices/virtio/net/testing/taps.ts";
 import { isAbsent } from "../../src/rootfs/command.ts";
 import { interruptible } from "../../src/rootfs/interrupt.ts";
 
 /** Where temporary files go (tempfile's and Deno's own order begins with it). */
 const TEMPORARY = "TMPDIR";
+const PREFIX = "denovisor-compare-";
 /** errno(3) */
 const ESRCH = 3;
 const ENOTEMPTY = 39;
@@ -20,8 +22,10 @@ const ENOTEMPTY = 39;
  * @param body is given what to tell of each process that might end without having cleared up after itself
  */
 export async function tidily<T>(body: (started: (pid: number) => void) => Promise<T>): Promise<T> {
-  const folder = Deno.makeTempDirSync({ prefix: "denovisor-compare-" });
   const before = Deno.env.get(TEMPORARY);
+  // Who was started with such a folder has it: the paths of sockets in a folder's folder would be too long.
+  const inherited = before !== undefined && basename(before).startsWith(PREFIX);
+  const folder = inherited ? before : Deno.makeTempDirSync({ prefix: PREFIX });
   Deno.env.set(TEMPORARY, folder);
   const pids = new Set([Deno.pid]);
   try {
@@ -68,14 +72,14 @@ export function descendants(pid: number): number[] {
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
-/** Processes with that temporary folder, or one in it: those whose parent has ended are nobody's descendants. */
+/** Processes with that temporary folder: those whose parent has ended are nobody's descendants. */
 function orphans(folder: string): number[] {
   const pids = [...Deno.readDirSync("/proc")].map(({ name }) => Number(name));
-  return pids.filter((pid) => pid > 0 && pid !== Deno.pid && variable(pid).startsWith(folder));
+  return pids.filter((pid) => pid > 0 && pid !== Deno.pid && temporaryFolder(pid) === folder);
 }
 
 /** The temporary folder that a process was started with; empty where it has none, or isn't ours to ask. */
-function variable(pid: number): string {
+function temporaryFolder(pid: number): string {
   try {
     const environment = Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0");
     const name = `${TEMPORARY}=`;

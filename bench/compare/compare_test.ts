@@ -25,7 +25,7 @@ async function run(...args: string[]) {
 }
 
 async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "denovisor-compare-test-" });
+  const folder = await Deno.makeTempDir({ prefix: "denovisor-frame-test-" });
   try {
     await body(folder);
   } finally {

@@ -11,6 +11,7 @@ import type { Extent, Report, Subject } from "../compare/report.ts";
 import { measures, takeTurns } from "../compare/rounds.ts";
 import { denovisor, type Guest, type Monitor, qemu, runGuest, typed } from "../monitors/mod.ts";
 import { compilePeer, HostSide, KINDS, pickRates, type Rates, readRates } from "../vsock_rates.ts";
+import { busyboxAsset } from "../../src/rootfs/busybox.ts";
 import { runText } from "../../src/rootfs/command.ts";
 import { kernelAsset, vmlinuxAsset } from "../../src/rootfs/kernels.ts";
 import { buildInitramfs } from "../../tests/assets/mod.ts";
@@ -39,6 +40,10 @@ export const vsockLinux: Subject = {
     "qemu-system-x86_64": "qemu-system-x86",
   },
   extent: { seconds: 24, rounds: 3 },
+  async fetch() {
+    await vmlinuxAsset("cloud");
+    await busyboxAsset();
+  },
   measure,
 };
 

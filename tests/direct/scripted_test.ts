@@ -158,6 +158,19 @@ testDirect(
   },
 );
 
+/** What this process holds of KVM, and of memory that is a file. */
+function heldFiles(): string[] {
+  const links = [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+    try {
+      return [Deno.readLinkSync(`/proc/self/fd/${name}`)];
+    } catch {
+      // That of the folder itself.
+      return [];
+    }
+  });
+  return links.filter((link) => /kvm|memfd/.test(link)).sort();
+}
+
 testDirect("machines that are started, reset and stopped leave nothing behind", async () => {
   const work = async () => {
     await using vm = await Machine.start(ECHO);
@@ -166,15 +179,9 @@ testDirect("machines that are started, reset and stopped leave nothing behind", 
     await vm.console.expect("ready");
   };
   await work();
-  const held = [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
-    try {
-      return [Deno.readLinkSync(`/proc/self/fd/${name}`)];
-    } catch {
-      // That of the folder itself.
-      return [];
-    }
-  });
-  assert.deepEqual(held.filter((link) => /kvm|memfd/.test(link)), []);
+  const before = heldFiles();
+  await work();
+  assert.deepEqual(heldFiles(), before);
 });
 
 testDirect("what is said of a device while the machine is built is told, too", async () => {

@@ -274,9 +274,10 @@ function spread(from: number, to: number, count: number): number[] {
 executableTest("with a bit changed in its own parts says so", async () => {
   const bytes = await whole();
   const { offset, length, main, workers, assets } = layoutOf(bytes);
-  const places = [...Object.values(main), ...Object.values(workers), ...Object.values(assets)].flatMap(
-    ([at, size]) => [at, at + size - 1].map((place) => offset + place),
-  );
+  const places = [...Object.values(main), ...Object.values(workers), ...Object.values(assets)]
+    .flatMap(
+      ([at, size]) => [at, at + size - 1].map((place) => offset + place),
+    );
   const more = spread(offset, offset + length, 10);
   await damageInPlace([...places, ...more].map((at) => flipped(bytes, at)), () => false);
 });

@@ -6,7 +6,7 @@ import { ANSI, type Counts } from "./summary.ts";
 
 /** One file's tests. */
 interface Section {
-  readonly tests: number;
+  tests: number;
   skipped: number;
 }
 
@@ -15,6 +15,8 @@ export class TestLog {
   readonly #sections = new Map<string, Section>();
   /** The names of the failed tests; a test with several failed steps is listed with each of them. */
   readonly #failed = new Map<string, Set<string>>();
+  /** In which file a test was run, by its name: a failure is listed with the place that declares it, often a helper's. */
+  readonly #places = new Map<string, string>();
   #current: string | undefined;
   #listsFailures = false;
   #ended = false;
@@ -60,29 +62,30 @@ export class TestLog {
   }
 
   #line(line: string): void {
-    const begins = /^running (\d+) tests? from \.\/(\S+?)(?:\$\S+)?$/.exec(line);
-    if (begins !== null) {
-      const [, tests, file] = begins;
-      this.#current = file;
-      const before = this.#sections.get(file)?.tests ?? 0;
-      this.#sections.set(file, { tests: before + Number(tests), skipped: 0 });
-    } else if (/^\S.* \.\.\. ignored \(/.test(line)) {
-      const section = this.#sections.get(this.#current ?? "");
-      if (section !== undefined) section.skipped++;
-    } else if (line === " FAILURES") {
-      this.#listsFailures = true;
-    } else if (/^(?:ok|FAILED) \| \d+ passed/.test(line)) {
-      this.#ended = true;
-    } else if (this.#listsFailures) {
-      this.#listFailure(line);
-    }
+    const begins = /^running (\d+) tests? from \.\/(\S+?)(?:[$#]\S+)?$/.exec(line);
+    if (begins !== null) return this.#begin(begins[2], Number(begins[1]));
+    if (line === " FAILURES") this.#listsFailures = true;
+    if (/^(?:ok|FAILED) \| \d+ passed/.test(line)) this.#ended = true;
+    if (this.#listsFailures) return this.#listFailure(line);
+    const test = /^(\S.*?) \.\.\.(.*)$/.exec(line);
+    if (test === null || this.#current === undefined) return;
+    this.#places.set(test[1], this.#current);
+    if (test[2].startsWith(" ignored (")) this.#sections.get(this.#current)!.skipped++;
+  }
+
+  #begin(file: string, tests: number): void {
+    this.#current = file;
+    const section = this.#sections.get(file);
+    if (section === undefined) this.#sections.set(file, { tests, skipped: 0 });
+    else section.tests += tests;
   }
 
   #listFailure(line: string): void {
-    const test = /^(.*?)(?: \.\.\. .*)? => \.\/(\S+?)(?:\$\S+?)?:\d+:\d+$/.exec(line);
-    const module = /^()\.\/(\S+?)(?:\$\S+)? \(uncaught error\)$/.exec(line);
-    const [, name, file] = test ?? module ?? [];
-    if (file === undefined) return;
+    const test = /^(.*?)(?: \.\.\. .*)? => \.\/(\S+?)(?:[$#]\S+?)?:\d+:\d+$/.exec(line);
+    const module = /^()\.\/(\S+?)(?:[$#]\S+)? \(uncaught error\)$/.exec(line);
+    const [, name, declared] = test ?? module ?? [];
+    if (declared === undefined) return;
+    const file = this.#sections.has(declared) ? declared : this.#places.get(name) ?? declared;
     const names = this.#failed.get(file) ?? new Set();
     this.#failed.set(file, names.add(name));
   }

@@ -9,7 +9,7 @@ bad ...
   two ... FAILED (0ms)
   three ... ignored (0ms)
 bad ... FAILED (due to 2 failed steps) (5ms)
-running 1 test from ./src/b.ts$12-20.ts
+running 1 test from ./src/b.ts#12-20.ts
 an example ... ok (1ms)
 `;
 const END = `
@@ -44,6 +44,17 @@ Deno.test("tests are counted by file, a test of several failed steps once", () =
   assert.deepEqual(log.failedFiles, ["tests/a_test.ts", "tests/c_test.ts"]);
   assert.deepEqual(log.counts(), { passed: 2, failed: 2, skipped: 1 });
   assert.deepEqual(log.counts(["tests/a_test.ts"]), { passed: 1, failed: 1, skipped: 0 });
+});
+
+Deno.test("a test that a helper declares failed in the file that was running", () => {
+  const log = new TestLog();
+  log.add("running 1 test from ./a_test.ts\nboots ...\n------- output -------\nfile ... lost\n");
+  log.add("----- output end -----\nboots ... FAILED (1s)\nrunning 1 test from ./b_test.ts\n");
+  log.add("halts ...'halts' has been running for over (1m0s)\n FAILED (2m0s)\n");
+  log.add("\n FAILURES \n\nboots => ./guest.ts:4:5\nhalts ... a step => ./guest.ts:4:5\n");
+  log.add("\nFAILED | 0 passed | 2 failed (1s)\n");
+  assert.deepEqual(log.failedFiles, ["a_test.ts", "b_test.ts"]);
+  assert.deepEqual(log.counts(), { passed: 0, failed: 2, skipped: 0 });
 });
 
 Deno.test("a file that was cut off has no counts, and those before it have", () => {

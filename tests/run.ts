@@ -88,7 +88,20 @@ const FILES_PER_LAB = { direct: 10, guest: 3 };
 /** Direct tests that say nothing more in the lab: of comparisons, whose figures mean nothing there, and of `deno test`. */
 const NOT_IN_LAB = [
   KILL_TEST,
-  ...["compare", "speed", "start", "vm_test"].map((name) => `${DIRECT_TESTS}/${name}_test.ts`),
+  ...[
+    ...[
+      "boot_speed",
+      "compare",
+      "exits",
+      "idle",
+      "memory",
+      "soak",
+      "speed",
+      "start",
+      "vsock_speed",
+    ],
+    ...["vm_test", "watch"],
+  ].map((name) => `${DIRECT_TESTS}/${name}_test.ts`),
 ];
 /** Tests that fetch packages. */
 const ASSET_TESTS = "tests/assets";

@@ -89,18 +89,17 @@ const FILES_PER_LAB = { direct: 10, guest: 3 };
 const NOT_IN_LAB = [
   KILL_TEST,
   ...[
-    ...[
-      "boot_speed",
-      "compare",
-      "exits",
-      "idle",
-      "memory",
-      "soak",
-      "speed",
-      "start",
-      "vsock_speed",
-    ],
-    ...["vm_test", "watch"],
+    "boot_speed",
+    "compare",
+    "exits",
+    "idle",
+    "memory",
+    "soak",
+    "speed",
+    "start",
+    "vm_test",
+    "vsock_speed",
+    "watch",
   ].map((name) => `${DIRECT_TESTS}/${name}_test.ts`),
 ];
 /** Tests that fetch packages. */

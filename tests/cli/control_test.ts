@@ -54,7 +54,12 @@ class Rig implements AsyncDisposable {
   async run(name: string, ...args: string[]): Promise<Deno.ChildProcess> {
     const child = spawnDenovisor(["run", "--name", name, ...args], this.env);
     this.#running.push(child);
-    while (!await this.#runs(name)) await new Promise((resolve) => setTimeout(resolve, 30));
+    let code: number | undefined;
+    child.status.then((status) => code = status.code);
+    while (!await this.#runs(name)) {
+      assert.equal(code, undefined, `${name} has ended before it ran`);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
     return child;
   }
 

@@ -1,7 +1,7 @@
 /**
  * Runs a command whose `denovisor` lives in a bare root: the executable that `DENOVISOR_EXECUTABLE` names sees its shared
- * libraries, KVM's device, proc(5) and the folder for temporary files, and has an empty environment. The command itself sees
- * the host, and finds a program at `DENOVISOR_EXECUTABLE` that enters the root.
+ * libraries, KVM's device, proc(5) and the folder for temporary files, and has no variable but XDG_RUNTIME_DIR, where the
+ * command sets it. The command itself sees the host, and finds a program at `DENOVISOR_EXECUTABLE` that enters the root.
  *
  *     DENOVISOR_EXECUTABLE=dist/denovisor deno run -A tests/executable/in_bare_root.ts \
  *       deno test -A --filter "the executable" tests/cli
@@ -40,8 +40,11 @@ async function main(command: readonly string[]): Promise<number> {
     const program = join(folder, "denovisor");
     // With an empty environment, programs are not looked for in /usr/sbin.
     const chroot = findCommand("chroot") ?? "chroot";
-    const enter = ["env", "-i", chroot, root, PROGRAM_PATH].map(shellQuote).join(" ");
-    await Deno.writeTextFile(program, `#!/bin/sh\nexec ${enter} "$@"\n`, { mode: 0o755 });
+    const enter = [chroot, root, PROGRAM_PATH].map(shellQuote).join(" ");
+    // Where tests say it, machines have their sockets in a folder for temporary files: the root has no /run.
+    const environment = '${XDG_RUNTIME_DIR+"XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR"}';
+    const script = `#!/bin/sh\nexec env -i ${environment} ${enter} "$@"\n`;
+    await Deno.writeTextFile(program, script, { mode: 0o755 });
     const temporary = Deno.env.get("TMPDIR") ?? "/tmp";
     const { code } = await new Deno.Command("unshare", {
       args: ["--mount", "sh", "-c", SCRIPT, "sh", root, temporary, ...command],

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { until } from "../../src/cli/testing.ts";
 import { areFetched } from "../../src/rootfs/testing.ts";
 import { hasKvm } from "../direct/payload_machine.ts";
-import { EXECUTABLE, finish, spawnDenovisor } from "./process.ts";
+import { finish, IN_BARE_ROOT, programTest, spawnDenovisor } from "./process.ts";
 
 /** How long a run may take until the machine is made; it may have to build an initramfs. Milliseconds. */
 const START_MS = 60_000;
@@ -31,10 +31,7 @@ function sockets(runtime: string): string[] {
   return found;
 }
 
-// Not by programTest, which is for what the executable does alone: this needs a kernel and a busybox that were fetched.
-Deno.test("the folder that a killed run has left goes with the next one", {
-  ignore: EXECUTABLE !== undefined || !hasKvm() || !areFetched("kernel-cloud", "busybox"),
-}, async () => {
+programTest("the folder that a killed run has left goes with the next one", async () => {
   await using stack = new AsyncDisposableStack();
   const runtime = await Deno.makeTempDir();
   stack.defer(() => Deno.remove(runtime, { recursive: true }));
@@ -65,4 +62,7 @@ Deno.test("the folder that a killed run has left goes with the next one", {
   assert.notEqual(sockets(runtime)[0], left);
   await killSecond("SIGTERM");
   assert.deepEqual(sockets(runtime), []);
+}, {
+  // It needs a kernel and a busybox that were fetched.
+  ignore: IN_BARE_ROOT || !hasKvm() || !areFetched("kernel-cloud", "busybox"),
 });

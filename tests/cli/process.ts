@@ -15,6 +15,12 @@ export const EXECUTABLE_VARIABLE = "DENOVISOR_EXECUTABLE";
 /** The path of the executable that is to be tested, or undefined for the source tree. */
 export const EXECUTABLE: string | undefined = executable(Deno.env.get(EXECUTABLE_VARIABLE));
 
+/** Says to tests that the executable sees no file but those that it needs (tests/executable/in_bare_root.ts). */
+export const BARE_ROOT_VARIABLE = "DENOVISOR_IN_BARE_ROOT";
+
+/** Whether that is so. */
+export const IN_BARE_ROOT: boolean = Deno.env.has(BARE_ROOT_VARIABLE);
+
 function executable(path: string | undefined): string | undefined {
   return path ? resolve(path) : undefined;
 }

@@ -11,7 +11,7 @@
  */
 import { join } from "node:path";
 import { findCommand } from "../../src/rootfs/command.ts";
-import { EXECUTABLE, EXECUTABLE_VARIABLE } from "../cli/process.ts";
+import { BARE_ROOT_VARIABLE, EXECUTABLE, EXECUTABLE_VARIABLE } from "../cli/process.ts";
 import { shellQuote } from "../lab/session.ts";
 import { makeBareRoot, PROGRAM_PATH } from "./bare_root.ts";
 
@@ -48,7 +48,7 @@ async function main(command: readonly string[]): Promise<number> {
     const temporary = Deno.env.get("TMPDIR") ?? "/tmp";
     const { code } = await new Deno.Command("unshare", {
       args: ["--mount", "sh", "-c", SCRIPT, "sh", root, temporary, ...command],
-      env: { [EXECUTABLE_VARIABLE]: program },
+      env: { [EXECUTABLE_VARIABLE]: program, [BARE_ROOT_VARIABLE]: "1" },
     }).spawn().status;
     return code;
   } finally {

@@ -25,7 +25,8 @@ testDirect(
     // One when counting begins, and one of each sample; what is shared weighs less than what is there.
     assert(rss.length >= 3);
     rss.forEach((value, i) => assert(value > pss[i] && pss[i] > 0));
-    assert.equal(single("threads, last third less first"), 0);
+    // Deno and V8 have threads of their own that come and go in so short a time.
+    assert(Math.abs(single("threads, last third less first")) <= 2);
     const { [OURS]: threads } = valuesOf(report, "threads");
     // Two vCPUs at least, and the one that serves devices.
     assert(threads.every((count) => count > 3), `${threads}`);

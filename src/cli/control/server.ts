@@ -86,11 +86,23 @@ export class ControlServer implements AsyncDisposable {
   async #serve(connection: Deno.UnixConn): Promise<void> {
     const [reader, writer] = [new FrameReader(connection), new FrameWriter(connection)];
     try {
-      this.#peers.checkNewest();
+      const stranger = this.#strangeness();
+      // A connection that is closed with something unread takes along what was answered.
       const request = await this.#request(connection, reader);
+      if (stranger !== undefined) throw stranger;
       if (request !== undefined) await this.#answer(request, reader, writer);
     } catch (error) {
       await writer.line(refusal(error)).catch(() => {});
+    }
+  }
+
+  /** Why whoever has connected last may not ask for anything; undefined for those who may. */
+  #strangeness(): Error | undefined {
+    try {
+      this.#peers.checkNewest();
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
     }
   }
 

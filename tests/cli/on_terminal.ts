@@ -10,6 +10,7 @@ export type Step =
   | { readonly type: string }
   | { readonly signal: Deno.Signal }
   | { readonly raw: boolean }
+  | { readonly stopped: true }
   /** Rows and columns. */
   | { readonly resize: readonly [number, number] }
   | { readonly hangup: true };

@@ -3,9 +3,9 @@
 pty.py STEPS PROGRAM ARGUMENT...
 
 STEPS is a JSON list: {"expect": TEXT} waits for output, {"type": TEXT} types, {"signal": NAME} sends a
-signal to the program, {"raw": BOOL} waits until the terminal is (not) in raw mode, {"resize": [ROWS,
-COLUMNS]} changes its size from 24 and 80, {"hangup": true} closes the terminal's other end. After
-PTY_SECONDS of the environment, 30 by default, the program is killed. The answer is {"status", "output",
+signal to the program, {"raw": BOOL} waits until the terminal is (not) in raw mode, {"stopped":
+true} until the program is stopped, {"resize": [ROWS, COLUMNS]} changes its size from 24 and 80,
+{"hangup": true} closes the terminal's other end. After PTY_SECONDS of the environment, 30 by default, the program is killed. The answer is {"status", "output",
 "restored", "error"}: a status of -N is a death by signal N; "restored" tells whether the terminal's
 settings are what they were.
 """
@@ -80,6 +80,11 @@ def is_raw():
     return termios.tcgetattr(slave)[3] & (termios.ICANON | termios.ECHO | termios.ISIG) == 0
 
 
+def is_stopped():
+    with open("/proc/%d/stat" % pid) as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "T"
+
+
 for step in json.loads(sys.argv[1]):
     if "expect" in step:
         text = step["expect"].encode()
@@ -91,6 +96,8 @@ for step in json.loads(sys.argv[1]):
         os.kill(pid, getattr(signal, step["signal"]))
     elif "raw" in step:
         wait(lambda: is_raw() == step["raw"], "raw mode %s" % step["raw"])
+    elif "stopped" in step:
+        wait(is_stopped, "a stop")
     elif "resize" in step:
         fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", *step["resize"], 0, 0))
     elif "hangup" in step:

@@ -86,6 +86,8 @@ terminalTest("a stop by SIGTSTP gives the terminal back until SIGCONT", async ()
     ...running,
     { signal: "SIGTSTP" },
     { raw: false },
+    // It's a moment until the program stops; what continues it before that is lost.
+    { stopped: true },
     { signal: "SIGCONT" },
     { raw: true },
     { type: "xyz" },
